@@ -1,0 +1,50 @@
+# make test is what a change must pass; .ci/run calls it and nothing else.
+
+GO       ?= go
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build test deps lint unit keychain cross race bench fuzz
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o agentvault .
+
+test: deps lint unit keychain cross
+
+deps:
+	./.ci/deps
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt -w these files"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+unit:
+	$(GO) test ./...
+
+# The Secret Service is real here: gnome-keyring on a bus of its own.
+keychain:
+	./.ci/secret-service $(GO) test -count=1 ./keyring/keychain
+	./.ci/secret-service $(GO) test -count=1 -run 'TestScripts/secret_keychain' .
+
+# What ships has no cgo and builds everywhere.
+cross:
+	@for p in $(PLATFORMS); do \
+		echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; \
+	done
+
+race:
+	$(GO) test -race ./proxy/... ./keyring/... ./cmd/internal/session ./tui/...
+
+# Both sides of every ratio run in turns; see docs/performance.md.
+bench:
+	$(GO) run ./bench
+
+fuzz:
+	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for f in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$t | cut -d' ' -f2); do \
+			echo "$$f in $$(dirname $$t)"; $(GO) test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(or $(FUZZTIME),1m) $$(dirname $$t) || exit 1; \
+		done; \
+	done

@@ -1,0 +1,96 @@
+package cmd
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/proxy"
+	"agentvault/proxy/rule"
+)
+
+// loadConfig reads, checks and compiles the files. A project's file is used only after
+// approve has said so: it came with a clone.
+func loadConfig(env Env, path string, approve func(config.Source) error) (*config.Compiled, error) {
+	f, err := config.Load(config.Options{Path: path, Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
+	if err != nil {
+		return nil, &configError{err}
+	}
+	for _, src := range f.Sources {
+		if src.Kind != config.Project || approve == nil {
+			continue
+		}
+		if err := approve(src); err != nil {
+			return nil, err
+		}
+	}
+	c, err := f.Compile()
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return c, nil
+}
+
+// parentUpstream is how agentvault itself reaches the world: the proxy and the
+// authorities of the environment that it was started in.
+func parentUpstream(env Env) (proxy.Upstream, error) {
+	choose, err := proxy.ParentProxy(env.get)
+	if err != nil {
+		return proxy.Upstream{}, &configError{err}
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
+		if file := env.get(name); file != "" {
+			pem, err := os.ReadFile(file)
+			if err != nil {
+				continue // the session's files say so, once
+			}
+			roots.AppendCertsFromPEM(pem)
+		}
+	}
+	return proxy.Upstream{Roots: roots, Proxy: choose}, nil
+}
+
+func parseOps(texts ...string) ([]rule.Op, error) {
+	var ops []rule.Op
+	for _, t := range texts {
+		op, err := rule.ParseOp(t)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// approver asks on the terminal whether a project's file may be used, and remembers the
+// answer for this very content. Without a terminal it refuses.
+func approver(env Env) func(config.Source) error {
+	trust := config.NewTrust(env.stateDir())
+	return func(src config.Source) error {
+		if trust.Approved(src.Path, src.Content) {
+			return nil
+		}
+		refused := &configError{withHint(fmt.Errorf("%s: not approved: it came with the project and says where your secrets go", src.Path),
+			"read it, then run: agentvault trust %s", src.Path)}
+		tty, err := openTerminal()
+		if err != nil || !isTerminal(env.Stdin) {
+			return refused
+		}
+		defer func() { _ = tty.Close() }()
+		fmt.Fprintf(tty, "agentvault: %s came with the project and was not used here before:\n\n%s\n", printable(src.Path), indented(src.Content))
+		answer, err := ask(tty, "agentvault: use it? It is remembered until the file changes. [y/N] ")
+		if err != nil {
+			return err
+		}
+		if answer != "y" && answer != "yes" {
+			return errors.Join(refused)
+		}
+		return trust.Approve(src.Path, src.Content)
+	}
+}

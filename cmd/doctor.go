@@ -1,0 +1,89 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"agentvault/cmd/internal/session"
+	"agentvault/keyring/keychain"
+	"agentvault/tui/margin"
+)
+
+func newDoctorCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "say what works on this machine and what does not",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "reset-terminal", Usage: "repair this terminal after agentvault was killed"}},
+		Action: func(c *cli.Context) error {
+			if c.Bool("reset-terminal") {
+				return resetTerminal()
+			}
+			return doctor(c.Context, env)
+		},
+	}
+}
+
+func resetTerminal() error {
+	tty, err := openTerminal()
+	if err != nil {
+		return fmt.Errorf("terminal: %w", err)
+	}
+	defer func() { _ = tty.Close() }()
+	return margin.Reset(tty)
+}
+
+// doctor looks at what a session needs. A finding is a line; what stops a session is an
+// error as well.
+func doctor(ctx context.Context, env Env) error {
+	ctx, cancel := context.WithTimeout(ctx, keychainTime)
+	defer cancel()
+	var failed error
+	line := func(what string, err error, good string) {
+		if err == nil {
+			fmt.Fprintf(env.Stdout, "● %-14s %s\n", what, printable(good))
+			return
+		}
+		fmt.Fprintf(env.Stdout, "⚠ %-14s %s\n", what, printable(err.Error()))
+		var h interface{ Hint() string }
+		if errors.As(err, &h) && h.Hint() != "" {
+			fmt.Fprintf(env.Stdout, "  %-14s %s\n", "", printable(h.Hint()))
+		}
+	}
+	line("keychain", keychain.Available(ctx), "can be used")
+	store := filepath.Join(env.dataDir(), "secrets")
+	if _, err := os.Stat(store); err == nil {
+		line("secret file", nil, store)
+	} else {
+		line("secret file", nil, "not used yet; it would be "+store)
+	}
+	if removed := session.Sweep(""); len(removed) > 0 {
+		line("leftovers", nil, fmt.Sprintf("removed the folders of %d sessions that were killed", len(removed)))
+	}
+	parent, err := parentUpstream(env)
+	switch {
+	case err != nil:
+		line("way out", err, "")
+		failed = status(statusFailed)
+	case parent.Proxy != nil:
+		line("way out", nil, "through the proxy that the environment names")
+	default:
+		line("way out", nil, "direct")
+	}
+	if _, err := loadConfig(env, "", nil); err != nil {
+		line("configuration", err, "")
+		failed = status(statusUsage)
+	} else {
+		line("configuration", nil, "agentvault check shows it")
+	}
+	if barWorks {
+		line("live view", nil, "under the agent (bar, dock), in a panel, or with agentvault watch")
+	} else {
+		line("live view", nil, "in a panel, or with agentvault watch")
+	}
+	return failed
+}

@@ -1,0 +1,109 @@
+package auditlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+// Query reads sessions and chooses calls.
+type Query struct {
+	Sessions []Session // in the order in which they are read
+	Filter   *Filter   // nil chooses all
+	Since    time.Time // calls that started before are left out; zero for none
+	Timing   bool      // also read Event.Timing, which makes it slower
+}
+
+// Stats says what a query read.
+type Stats struct {
+	Lines int    // read, in all
+	Calls int    // chosen
+	Bad   int    // lines that are no event
+	Torn  int    // logs that end inside a line
+	Lost  uint64 // events that the sessions could not write
+}
+
+// Each calls fn for each chosen call, in the order in which they ended; notes are among
+// them, and calls without an end come last, with the phase Start. The event and what it
+// points to are fn's until it returns. An error of fn ends the query.
+func (q Query) Each(fn func(call *event.Event) error) (Stats, error) {
+	return q.each(func(call *event.Event, _ []byte) error { return fn(call) })
+}
+
+// EachLine is Each with the line that ended the call, without its newline, as it stands
+// in the log; nil for a call without an end.
+func (q Query) EachLine(fn func(call *event.Event, line []byte) error) (Stats, error) {
+	return q.each(fn)
+}
+
+func (q Query) each(fn func(call *event.Event, line []byte) error) (Stats, error) {
+	var stats Stats
+	d := event.Decoder{Brief: !q.Timing}
+	for _, s := range q.Sessions {
+		if err := q.session(s, &d, &stats, fn); err != nil {
+			return stats, err
+		}
+	}
+	return stats, nil
+}
+
+func (q Query) session(s Session, d *event.Decoder, stats *Stats, fn func(*event.Event, []byte) error) error {
+	f, err := os.Open(s.Path)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	defer f.Close()
+	var calls event.Calls
+	var e event.Event
+	for line, err := range event.Lines(f, s.Path) {
+		stats.Lines++
+		switch {
+		case errors.Is(err, event.ErrTorn):
+			stats.Torn++
+			continue
+		case err != nil:
+			return err
+		case q.skip(line.Bytes):
+			continue
+		}
+		if d.Decode(line.Bytes, &e) != nil {
+			stats.Bad++
+			continue
+		}
+		stats.Lost += e.Lost
+		if !calls.Add(&e) {
+			continue
+		}
+		if err := q.offer(&e, line.Bytes, stats, fn); err != nil {
+			return err
+		}
+	}
+	for _, call := range calls.Open() {
+		if err := q.offer(&call, nil, stats, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip reports that a line cannot be of a chosen call, without decoding it. A line that
+// says nothing of the host is left to the decoder: it may belong to one that does.
+func (q Query) skip(line []byte) bool {
+	if q.Filter == nil || q.Filter.host == "" || bytes.Contains(line, []byte(q.Filter.host)) {
+		return false
+	}
+	// A host with a backslash in its spelling may be the one all the same.
+	return bytes.Contains(line, []byte(`"host":"`)) && !bytes.Contains(line, []byte(`\u`))
+}
+
+func (q Query) offer(call *event.Event, line []byte, stats *Stats, fn func(*event.Event, []byte) error) error {
+	if !q.Since.IsZero() && call.Time.Before(q.Since) || !q.Filter.Match(call) {
+		return nil
+	}
+	stats.Calls++
+	return fn(call, line)
+}

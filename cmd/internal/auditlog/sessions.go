@@ -1,0 +1,137 @@
+package auditlog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Session is a log on the disk.
+type Session struct {
+	ID       string
+	Path     string
+	Size     int64     // bytes
+	Modified time.Time // of the last line
+	Closed   bool      // its head is there: the session ended in order
+}
+
+// headPath is where the head of the log is.
+func (s Session) headPath() string { return strings.TrimSuffix(s.Path, ".jsonl") + ".head" }
+
+// Short is the last part of the id, which is random; it finds the session again.
+func (s Session) Short() string { return s.ID[strings.LastIndexByte(s.ID, '-')+1:] }
+
+// Dir is the folder of the logs, $XDG_STATE_HOME/agentvault/sessions; getenv is os.Getenv.
+func Dir(getenv func(string) string) (string, error) {
+	state := getenv("XDG_STATE_HOME")
+	// The specification wants a relative path to be ignored.
+	if !filepath.IsAbs(state) {
+		home := cmp.Or(getenv("HOME"), getenv("USERPROFILE"))
+		if home == "" {
+			return "", errors.New("log: neither XDG_STATE_HOME nor HOME is set")
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "agentvault", "sessions"), nil
+}
+
+// Sessions lists the logs in dir, the oldest first. Ids begin with their time, so their
+// order is that of the sessions. A folder that does not exist has none.
+func Sessions(dir string) ([]Session, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	heads := make(map[string]bool)
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".head"); ok {
+			heads[id] = true
+		}
+	}
+	var all []Session
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		if !ok || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			continue // removed since the folder was read
+		}
+		all = append(all, Session{ID: id, Path: filepath.Join(dir, e.Name()), Size: info.Size(), Modified: info.ModTime(), Closed: heads[id]})
+	}
+	slices.SortFunc(all, func(a, b Session) int { return cmp.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// Since keeps the sessions whose log was written to at t or later.
+func Since(sessions []Session, t time.Time) []Session {
+	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool { return s.Modified.Before(t) })
+}
+
+// NotFoundError says that no session, or more than one, has the name that was asked for.
+type NotFoundError struct {
+	Name  string
+	Among []Session // that the name fits; empty for none
+}
+
+// Error names the sessions that the name fits.
+func (e *NotFoundError) Error() string {
+	if len(e.Among) == 0 {
+		return fmt.Sprintf("log: no session %q", e.Name)
+	}
+	ids := make([]string, 0, 4)
+	for _, s := range e.Among {
+		if len(ids) == 4 {
+			ids[3] = "…"
+			break
+		}
+		ids = append(ids, s.ID)
+	}
+	return fmt.Sprintf("log: session %q could be %d sessions (%s)", e.Name, len(e.Among), strings.Join(ids, ", "))
+}
+
+// Hint says how to find the right one.
+func (e *NotFoundError) Hint() string { return "agentvault log --sessions lists them" }
+
+// Find finds a session by its id, by the start of its id or of a part of it (7f3a), or as
+// "last" (also ""), the youngest. sessions are in the order of Sessions.
+func Find(sessions []Session, name string) (Session, error) {
+	if name == "" || name == "last" {
+		if len(sessions) == 0 {
+			return Session{}, &NotFoundError{Name: "last"}
+		}
+		return sessions[len(sessions)-1], nil
+	}
+	name = strings.TrimSuffix(name, ".jsonl")
+	fits := []func(id string) bool{
+		func(id string) bool { return id == name },
+		func(id string) bool { return strings.HasPrefix(id, name) },
+		func(id string) bool { return strings.Contains(id, "-"+name) },
+	}
+	for _, fit := range fits {
+		var found []Session
+		for _, s := range sessions {
+			if fit(s.ID) {
+				found = append(found, s)
+			}
+		}
+		switch len(found) {
+		case 0:
+			continue
+		case 1:
+			return found[0], nil
+		}
+		return Session{}, &NotFoundError{Name: name, Among: found}
+	}
+	return Session{}, &NotFoundError{Name: name}
+}

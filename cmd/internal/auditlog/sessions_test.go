@@ -1,0 +1,181 @@
+package auditlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+func TestDir(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	home := t.TempDir()
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"XDG_STATE_HOME", map[string]string{"XDG_STATE_HOME": state, "HOME": home}, filepath.Join(state, "agentvault", "sessions")},
+		{"HOME", map[string]string{"HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
+		{"a relative one is ignored", map[string]string{"XDG_STATE_HOME": "state", "HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
+		{"nothing", nil, ""},
+	} {
+		got, err := Dir(func(k string) string { return tt.env[k] })
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%s: %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+func TestSessionsAndFind(t *testing.T) {
+	if got, err := Sessions(filepath.Join(t.TempDir(), "none")); err != nil || len(got) != 0 {
+		t.Errorf("a folder that does not exist: %v, %v", got, err)
+	}
+	sessions := two(t)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(sessions[0].Path), "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if sessions[0].ID != "20260102t150405-7f3a" || sessions[0].Short() != "7f3a" || !sessions[0].Closed || sessions[0].Size == 0 {
+		t.Errorf("the first: %+v", sessions[0])
+	}
+	for name, want := range map[string]string{
+		"last": "81c2", "": "81c2", "20260102t150405-7f3a": "7f3a", "20260102": "7f3a", "7f3a": "7f3a", "81": "81c2", "20260103t090000-81c2.jsonl": "81c2",
+	} {
+		if s, err := Find(sessions, name); err != nil || s.Short() != want {
+			t.Errorf("Find(%q) = %q, %v, want %q", name, s.ID, err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"2026": `session "2026" could be 2 sessions (20260102t150405-7f3a, 20260103t090000-81c2)`, "beef": `no session "beef"`,
+	} {
+		_, err := Find(sessions, name)
+		var missing *NotFoundError
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &missing) {
+			t.Errorf("Find(%q): %v, want %q", name, err, want)
+		}
+	}
+	if _, err := Find(nil, "last"); err == nil {
+		t.Error("there is a last session of none")
+	}
+	if got := Since(sessions, time.Now().Add(time.Hour)); len(got) != 0 {
+		t.Errorf("since tomorrow: %v", got)
+	}
+	var b bytes.Buffer
+	sessions[0].Closed = false
+	sessions[0].Modified, sessions[1].Modified, sessions[0].Size, sessions[1].Size = start, start, 1234, 99
+	if err := List(&b, sessions, Options{Location: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "list.golden", b.Bytes())
+}
+
+func TestPrune(t *testing.T) {
+	now := start.Add(100 * 24 * time.Hour)
+	day := func(n int) time.Time { return now.Add(-time.Duration(n) * 24 * time.Hour) }
+	for _, tt := range []struct {
+		name  string
+		prune Prune
+		want  string // the ids that go
+	}{
+		{"nothing asked", Prune{}, ""},
+		{"by age", Prune{Before: day(30)}, "a b"},
+		{"by size", Prune{Bytes: 250}, "a b"},
+		{"by both", Prune{Before: day(60), Bytes: 350}, "a"},
+		{"all but what runs", Prune{Before: now.Add(time.Hour)}, "a b c"},
+		{"what Running says", Prune{Before: now.Add(time.Hour), Running: func(s Session) bool { return s.ID == "a" }}, "b c d"},
+		{"only to see", Prune{Before: day(30), DryRun: true}, "a b"},
+	} {
+		dir := t.TempDir()
+		var sessions []Session
+		for i, id := range []string{"a", "b", "c", "d"} { // d runs
+			s := Session{ID: id, Path: filepath.Join(dir, id+".jsonl"), Size: 100, Modified: day([]int{90, 40, 2, 0}[i]), Closed: id != "d"}
+			if err := errors.Join(os.WriteFile(s.Path, nil, 0o600), os.WriteFile(s.headPath(), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			sessions = append(sessions, s)
+		}
+		gone, err := tt.prune.Sessions(sessions, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, s := range gone {
+			ids = append(ids, s.ID)
+			_, logErr := os.Stat(s.Path)
+			_, headErr := os.Stat(s.headPath())
+			if there := logErr == nil || headErr == nil; there != tt.prune.DryRun {
+				t.Errorf("%s: files of %s are there: %v", tt.name, s.ID, there)
+			}
+		}
+		if got := strings.Join(ids, " "); got != tt.want {
+			t.Errorf("%s: %q goes, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	sessions := two(t)
+	var b bytes.Buffer
+	if whole, err := Verify(&b, sessions, Options{}); err != nil || !whole || strings.Count(b.String(), "  whole\n") != 2 {
+		t.Errorf("untouched: %v, %v, %q", whole, err, b.String())
+	}
+	text, _ := os.ReadFile(sessions[1].Path)
+	if err := os.WriteFile(sessions[1].Path, bytes.Replace(text, []byte(`"status":500`), []byte(`"status":200`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(sessions[0].headPath()); err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	whole, err := Verify(&b, sessions, Options{})
+	if err != nil || whole || !strings.Contains(b.String(), "7f3a  whole as far as it goes") || !strings.Contains(b.String(), "81c2  ✕ ") || !strings.Contains(b.String(), ":2: it was changed") {
+		t.Errorf("edited: %v, %v, %q", whole, err, b.String())
+	}
+}
+
+// Follow sees what is there, what is added, and ends with the session.
+func TestFollow(t *testing.T) {
+	l, err := event.OpenLog(t.TempDir(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(n int) {
+		for _, phase := range []event.Phase{event.Start, event.End} {
+			if err := l.Append(event.Event{Session: "s1", Call: uint64(n), Phase: phase, Host: "x.test", Path: "/" + strings.Repeat("x", n)}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	add(1)
+	var got []string
+	filter, _ := ParseFilter([]string{"!path:/xx"})
+	err = Follow(t.Context(), Session{ID: "s1", Path: l.Path()}, filter, false, time.Millisecond, func(e *event.Event, line []byte) error {
+		got = append(got, e.Path)
+		switch len(got) {
+		case 1:
+			add(2)
+			l.Append(event.Event{Session: "s1", Phase: event.Note, Path: "/note"})
+		case 2:
+			add(1)
+			return l.Close()
+		}
+		return nil
+	})
+	if want := "/x /note /x"; err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%v, got %q, want %q", err, got, want)
+	}
+	if err := os.Remove(Session{Path: l.Path()}.headPath()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Follow(ctx, Session{Path: l.Path()}, nil, true, time.Millisecond, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a session that runs on: %v, want the context's error", err)
+	}
+}

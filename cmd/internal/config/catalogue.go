@@ -1,0 +1,212 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/BurntSushi/toml"
+
+	"agentvault/keyring"
+	"agentvault/proxy/rule"
+)
+
+//go:embed services.toml
+var servicesTOML string
+
+// Entry is a service of the catalogue: facts from its provider's public documentation.
+type Entry struct {
+	Name      string          `toml:"-"`
+	Title     string          `toml:"title"`
+	Kind      string          `toml:"kind"` // llm, code, payments, ...: how lists group it
+	Endpoints []EntryEndpoint `toml:"endpoint"`
+	// OwnHost is an example for services of which every account or installation has a
+	// host of its own. Where it is all there is, a user of the entry has to say host:
+	// a wildcard over other people's tenants would hand them the credential.
+	OwnHost string   `toml:"own_host"`
+	Env     []string `toml:"env"`  // what the provider's SDKs and tools read
+	Keys    []string `toml:"keys"` // regular expressions of whole keys
+	Shape   string   `toml:"shape"`
+	// Identity is a request that changes nothing and answers 200 to a good credential.
+	Identity        string            `toml:"identity"`
+	IdentityHeaders map[string]string `toml:"identity_headers"`
+	IdentityJSON    map[string]any    `toml:"identity_json"` // where 200 alone says nothing
+	// Read lists the operations that only read where that is more than GET and HEAD.
+	Read   []string `toml:"read"`
+	Note   string   `toml:"note"`
+	Docs   string   `toml:"docs"`
+	Source string   `toml:"source"` // where the facts of this row stand
+}
+
+// EntryEndpoint is one place of an entry.
+type EntryEndpoint struct {
+	Hosts  []string  `toml:"hosts"` // empty with OwnHost
+	Paths  []string  `toml:"paths"` // with OwnHost: the paths of this endpoint
+	Inject string    `toml:"inject"`
+	Auth   EntryAuth `toml:"auth"`
+}
+
+// EntryAuth is Auth as the catalogue writes it. A value that only the user can know is an
+// example with YOUR- in it, and a user name "?": the user's file has to say auth then.
+type EntryAuth struct {
+	Type        string   `toml:"type"`
+	Name        string   `toml:"name"`
+	Prefix      string   `toml:"prefix"`
+	User        string   `toml:"user"`
+	Fields      []string `toml:"fields"`
+	AccessKeyID string   `toml:"access_key_id"`
+	Grant       string   `toml:"grant"`
+	TokenURL    string   `toml:"token_url"`
+	ClientID    string   `toml:"client_id"`
+	Scopes      []string `toml:"scopes"`
+}
+
+func (a EntryAuth) auth() *Auth {
+	id, _ := keyring.ParseRef(a.AccessKeyID) // an example; a test parses every row
+	return &Auth{Type: a.Type, Name: a.Name, Prefix: a.Prefix, User: a.User, Fields: a.Fields,
+		AccessKeyID: id, Grant: a.Grant, TokenURL: a.TokenURL, ClientID: a.ClientID, Scopes: a.Scopes}
+}
+
+// lacks says, for messages, what the user's file has to say.
+func (a EntryAuth) lacks() (out []string) {
+	yours := func(value, words string) {
+		if value == "?" || strings.Contains(value, "YOUR-") {
+			out = append(out, words)
+		}
+	}
+	yours(a.User, "a user name")
+	yours(a.AccessKeyID, "an access_key_id")
+	yours(a.TokenURL, "a token_url")
+	yours(a.ClientID, "a client_id")
+	return out
+}
+
+// example is what the user's file could say.
+func (a EntryAuth) example() string {
+	if a.User == "?" {
+		a.User = "..."
+	}
+	return a.auth().toml()
+}
+
+// catalogue is parsed once and never changes. The text is a part of the program, so
+// that it parses is a test's business.
+var catalogue = sync.OnceValues(parseCatalogue)
+
+func parseCatalogue() (map[string]Entry, error) {
+	entries := map[string]Entry{}
+	md, err := toml.Decode(servicesTOML, &entries)
+	if err != nil {
+		return nil, err
+	}
+	if extra := md.Undecoded(); len(extra) > 0 {
+		return nil, fmt.Errorf("services.toml: unknown key %s", extra[0])
+	}
+	for name, e := range entries {
+		e.Name = name
+		entries[name] = e
+	}
+	return entries, nil
+}
+
+// Catalogue returns every entry, by name.
+func Catalogue() []Entry {
+	entries, _ := catalogue()
+	out := make([]Entry, 0, len(entries))
+	for _, e := range entries {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Lookup returns the entry of that name. It parses that row alone: a session names a
+// few services at its start, and the whole file takes 13 ms.
+func Lookup(name string) (Entry, bool) {
+	if !isServiceName(name) {
+		return Entry{}, false
+	}
+	_, row, ok := strings.Cut(servicesTOML, "\n["+name+"]\n")
+	if !ok {
+		return Entry{}, false
+	}
+	row, _, _ = strings.Cut(row, "\n[") // no other line of the file begins with a bracket
+	e := Entry{Name: name}
+	_, err := toml.Decode(row, &e)
+	return e, err == nil
+}
+
+func catalogueNames() []string {
+	var out []string
+	for _, e := range Catalogue() {
+		out = append(out, e.Name)
+	}
+	return out
+}
+
+// ForHost returns the entry that the host belongs to, also one of which each account
+// has a host of its own below the provider's domain. An entry that shares its host with
+// another by path is not told apart here; the first by name is returned.
+func ForHost(host string, port int) (Entry, bool) {
+	for _, e := range Catalogue() {
+		if e.covers(host, port) {
+			return e, true
+		}
+	}
+	for _, e := range Catalogue() {
+		if _, suffix, ok := strings.Cut(e.OwnHost, "."); ok && strings.HasPrefix(e.OwnHost, "YOUR") {
+			if h, err := rule.ParseHost("*." + suffix); err == nil && h.Match(host, port) {
+				return e, true
+			}
+		}
+	}
+	return Entry{}, false
+}
+
+func (e Entry) covers(host string, port int) bool {
+	for _, ep := range e.Endpoints {
+		hosts, err := ep.rules()
+		if err == nil && slices.ContainsFunc(hosts, func(h rule.Host) bool { return h.Match(host, port) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e Entry) hasHosts() bool {
+	return slices.ContainsFunc(e.Endpoints, func(ep EntryEndpoint) bool { return len(ep.Hosts) > 0 })
+}
+
+// names lists the host names of the entry, each once.
+func (e Entry) names() []string {
+	var out []string
+	for _, ep := range e.Endpoints {
+		for _, s := range ep.Hosts {
+			if h, err := rule.ParseHost(s); err == nil && !slices.Contains(out, h.Name) {
+				out = append(out, h.Name)
+			}
+		}
+	}
+	return out
+}
+
+// rules parses the hosts. An endpoint without hosts has only its paths, whose names
+// come from the user's file.
+func (ep EntryEndpoint) rules() ([]rule.Host, error) {
+	var out []rule.Host
+	for _, s := range ep.Hosts {
+		h, err := rule.ParseHost(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	if len(ep.Hosts) == 0 {
+		for _, p := range ep.Paths {
+			out = append(out, rule.Host{Path: p})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"crypto/rand"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"agentvault/keyring"
+	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
+)
+
+func TestCatalogueRows(t *testing.T) {
+	if _, err := catalogue(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(Catalogue()); n < 120 {
+		t.Errorf("%d entries, want at least 120", n)
+	}
+	kinds := []string{"llm", "ai", "search", "code", "cloud", "payments", "chat", "email", "tracker", "crm", "content", "database", "observability", "security", "data"}
+	for _, e := range Catalogue() {
+		if !isServiceName(e.Name) || e.Title == "" || !slices.Contains(kinds, e.Kind) || len(e.Endpoints) == 0 {
+			t.Errorf("%s: incomplete: %+v", e.Name, e)
+		}
+		for _, link := range []string{e.Docs, e.Source} {
+			if u, err := url.Parse(link); err != nil || u.Scheme != "https" || u.Host == "" {
+				t.Errorf("%s: link %q", e.Name, link)
+			}
+		}
+		if one, ok := Lookup(e.Name); !ok || !reflect.DeepEqual(one, e) {
+			t.Errorf("%s: parsed by itself it is %+v", e.Name, one)
+		}
+		checkEndpoints(t, e)
+		checkShape(t, e)
+		if e.Identity != "" {
+			checkIdentity(t, e)
+		}
+		for _, r := range e.Read {
+			if _, err := rule.ParseOp(r); err != nil {
+				t.Errorf("%s: %v", e.Name, err)
+			}
+		}
+		for _, name := range e.Env {
+			if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) {
+				t.Errorf("%s: variable %q", e.Name, name)
+			}
+		}
+	}
+}
+
+func checkEndpoints(t *testing.T, e Entry) {
+	t.Helper()
+	if e.OwnHost != "" {
+		if _, err := rule.ParseHost(e.OwnHost); err != nil {
+			t.Errorf("%s: own_host: %v", e.Name, err)
+		}
+	}
+	for _, ep := range e.Endpoints {
+		hosts, err := ep.rules()
+		if err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+		if len(ep.Hosts) == 0 && e.OwnHost == "" {
+			t.Errorf("%s: an endpoint without hosts", e.Name)
+		}
+		for _, h := range hosts {
+			if h.Wildcard {
+				t.Errorf("%s: %s reaches other people's accounts", e.Name, h)
+			}
+		}
+		if ep.Inject != "always" && ep.Inject != "asked" {
+			t.Errorf("%s: inject %q", e.Name, ep.Inject)
+		}
+		a := ep.Auth.auth()
+		if err := a.check(); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+		if _, _, err := a.injector(); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+	}
+}
+
+func checkShape(t *testing.T, e Entry) {
+	t.Helper()
+	p, err := inject.NewPlaceholder(rand.Reader, e.Shape)
+	if err != nil {
+		t.Errorf("%s: %v", e.Name, err)
+	}
+	if (e.Shape == "") != (len(e.Keys) == 0) {
+		t.Errorf("%s: a shape comes with keys, and keys with a shape", e.Name)
+	}
+	if e.Shape == "" {
+		return
+	}
+	if !slices.ContainsFunc(e.Keys, func(k string) bool { return regexp.MustCompile("^(?:" + k + ")$").MatchString(p) }) {
+		t.Errorf("%s: the placeholder %q matches none of %q", e.Name, p, e.Keys)
+	}
+}
+
+func checkIdentity(t *testing.T, e Entry) {
+	t.Helper()
+	test, err := e.identity()
+	if err != nil {
+		t.Errorf("%s: %v", e.Name, err)
+		return
+	}
+	if (test.Host == "") != !e.hasHosts() {
+		t.Errorf("%s: the identity request names host %q", e.Name, test.Host)
+	}
+	if test.Host != "" && !e.covers(test.Host, rule.DefaultPort) {
+		t.Errorf("%s: the identity request asks %s, which is not among the hosts", e.Name, test.Host)
+	}
+}
+
+// All entries at once neither tie nor want the same variable.
+func TestCatalogueTogether(t *testing.T) {
+	f := &File{Unmatched: "warn"}
+	for _, e := range Catalogue() {
+		ref, err := keyring.ParseRef("keychain:" + e.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Service{Name: e.Name, Use: e.Name, Secret: ref}
+		if !e.hasHosts() {
+			s.Hosts = []rule.Host{{Name: e.Name + ".own.test"}}
+		}
+		for _, ep := range e.Endpoints {
+			if ep.Auth.User == "?" {
+				s.Auth = &Auth{Type: "basic", User: "me"}
+			}
+		}
+		f.Services = append(f.Services, s)
+	}
+	c, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.Services {
+		for i, e := range s.Endpoints {
+			for _, h := range e.Rule.Hosts {
+				path := strings.TrimSuffix(strings.TrimSuffix(h.Path, "**"), "/") + "/x"
+				port := rule.DefaultPort
+				if m := c.Rules.Match(h.Name, port, "GET", path); m.Service != s.Name || m.Endpoint != i {
+					t.Errorf("%s%s: is %s endpoint %d, want %s endpoint %d", h.Name, path, m.Service, m.Endpoint, s.Name, i)
+				}
+			}
+		}
+	}
+}
+
+func TestForHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"api.github.com":       "github",
+		"GITHUB.com.":          "github",
+		"gitlab.com":           "gitlab",
+		"api.linear.app":       "linear",
+		"acme.zendesk.com":     "zendesk",
+		"a.b.zendesk.com":      "",
+		"zendesk.com":          "",
+		"anything.example.com": "",
+		"x.example.test":       "",
+	} {
+		e, ok := ForHost(host, 443)
+		if e.Name != want || ok != (want != "") {
+			t.Errorf("ForHost(%q) = %q, want %q", host, e.Name, want)
+		}
+	}
+	if _, ok := ForHost("api.github.com", 8443); ok {
+		t.Error("another port is another place")
+	}
+}
+
+// What `services` and the first uncovered host of a session pay.
+func BenchmarkParseCatalogue(b *testing.B) {
+	for b.Loop() {
+		if _, err := parseCatalogue(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What each `use` of a file pays.
+func BenchmarkLookup(b *testing.B) {
+	for b.Loop() {
+		if _, ok := Lookup("github"); !ok {
+			b.Fatal("github is gone")
+		}
+	}
+}

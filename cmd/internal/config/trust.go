@@ -1,0 +1,113 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Trust remembers which project files the human approved, by path and by the SHA-256 of
+// their content, in a file that only the user may write. A path may have several
+// approved contents, one a branch for instance.
+//
+// It reads the file anew for each question and replaces it whole with each change. Two
+// changes in the same instant may lose one of them, which is then asked for again.
+type Trust struct{ path string }
+
+// NewTrust keeps the approvals in stateDir/trusted; stateDir is $XDG_STATE_HOME/agentvault.
+func NewTrust(stateDir string) *Trust { return &Trust{filepath.Join(stateDir, "trusted")} }
+
+// approval is one line of the file: `HASH "PATH"`.
+type approval struct{ hash, path string }
+
+// Approved reports whether this content was approved for this path. A store that cannot
+// be read, or that others may write, has approved nothing.
+func (t *Trust) Approved(path string, content []byte) bool {
+	list, err := t.read()
+	return err == nil && slices.Contains(list, approval{Hash(content), base(path)})
+}
+
+// Approve remembers the content.
+func (t *Trust) Approve(path string, content []byte) error {
+	list, err := t.read()
+	if err != nil {
+		return err
+	}
+	a := approval{Hash(content), base(path)}
+	if slices.Contains(list, a) {
+		return nil
+	}
+	return t.write(append(list, a))
+}
+
+// Revoke forgets every content of the path and reports whether there was one.
+func (t *Trust) Revoke(path string) (bool, error) {
+	list, err := t.read()
+	if err != nil {
+		return false, err
+	}
+	kept := slices.DeleteFunc(slices.Clone(list), func(a approval) bool { return a.path == base(path) })
+	if len(kept) == len(list) {
+		return false, nil
+	}
+	return true, t.write(kept)
+}
+
+// Paths lists what has an approval, sorted, each once.
+func (t *Trust) Paths() ([]string, error) {
+	list, err := t.read()
+	var out []string
+	for _, a := range list {
+		out = append(out, a.path)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
+func (t *Trust) read() ([]approval, error) {
+	info, err := os.Stat(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Windows has no such bits.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+		return nil, &lack{fmt.Sprintf("%s: others may write it (mode %#o)", t.path, info.Mode().Perm()), "chmod 600 " + t.path}
+	}
+	content, err := os.ReadFile(t.path)
+	if err != nil {
+		return nil, err
+	}
+	var out []approval
+	lines := bufio.NewScanner(bytes.NewReader(content))
+	for n := 1; lines.Scan(); n++ {
+		hash, quoted, _ := strings.Cut(lines.Text(), " ")
+		path, err := strconv.Unquote(quoted)
+		if err != nil || len(hash) != 64 {
+			return nil, &lack{fmt.Sprintf("%s:%d: not an approval", t.path, n), "remove the file; approvals are asked for again"}
+		}
+		out = append(out, approval{hash, path})
+	}
+	return out, lines.Err()
+}
+
+func (t *Trust) write(list []approval) error {
+	if err := os.MkdirAll(filepath.Dir(t.path), 0o700); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, a := range list {
+		fmt.Fprintf(&b, "%s %s\n", a.hash, strconv.Quote(a.path))
+	}
+	return writeAtomic(t.path, b.Bytes(), 0o600)
+}

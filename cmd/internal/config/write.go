@@ -1,0 +1,242 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"agentvault/keyring"
+	"agentvault/proxy/rule"
+)
+
+// Suggest is the service that would cover a host: the catalogue's where it knows the
+// host, else one made of what was seen. seen is the event's kind of credential
+// ("bearer", "x-api-key", "query:key", ...); "" is none.
+func Suggest(host string, port int, seen string, allow []rule.Op) (Service, error) {
+	name, err := rule.CanonicalHost(host)
+	if err != nil {
+		return Service{}, err
+	}
+	at := rule.Host{Name: name}
+	if port != rule.DefaultPort {
+		at.Port = port
+	}
+	s := Service{Allow: allow}
+	if e, ok := ForHost(name, port); ok {
+		s.Name, s.Use = e.Name, e.Name
+		if !e.covers(name, port) {
+			s.Hosts = []rule.Host{at}
+		}
+	} else {
+		s.Name, s.Hosts, s.Auth = nameFor(name), []rule.Host{at}, authFor(seen)
+	}
+	s.Secret, err = keyring.ParseRef("keychain:" + s.Name)
+	return s, err
+}
+
+// nameFor makes a service's name out of a host: api.linear.app is linear.
+func nameFor(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return strings.Trim(strings.NewReplacer(":", "-", ".", "-").Replace(host), "-")
+	}
+	labels := strings.Split(host, ".")
+	if len(labels) == 1 {
+		return host
+	}
+	name := labels[len(labels)-2]
+	// The second level of a country's domain names nobody: acme.co.uk.
+	if len(labels) > 2 && len(name) <= 3 && len(labels[len(labels)-1]) == 2 {
+		name = labels[len(labels)-3]
+	}
+	return name
+}
+
+func authFor(seen string) *Auth {
+	kind, name, _ := strings.Cut(seen, ":")
+	switch kind {
+	case "", "bearer", "sigv4":
+		return &Auth{Type: "bearer"}
+	case "basic":
+		return &Auth{Type: "basic"}
+	case "query", "cookie":
+		if name == "" {
+			return &Auth{Type: "bearer"}
+		}
+		return &Auth{Type: kind, Name: name}
+	}
+	a := &Auth{Type: "header", Name: seen}
+	if a.check() != nil {
+		return &Auth{Type: "bearer"}
+	}
+	return a
+}
+
+// ServiceTOML writes one service as it stands in a file.
+func ServiceTOML(s Service) string {
+	var b strings.Builder
+	line := func(key, value string) { fmt.Fprintf(&b, "%-6s = %s\n", key, value) }
+	fmt.Fprintf(&b, "[service.%s]\n", tomlKey(s.Name))
+	if s.Use != "" {
+		line("use", tomlString(s.Use))
+	}
+	if len(s.Hosts) == 1 {
+		line("host", tomlString(s.Hosts[0].String()))
+	} else if len(s.Hosts) > 1 {
+		line("host", tomlList(s.Hosts))
+	}
+	if s.Auth != nil {
+		line("auth", s.Auth.toml())
+	}
+	if !s.Secret.IsZero() {
+		line("secret", tomlString(s.Secret.String()))
+	}
+	for _, l := range []struct {
+		key string
+		ops []rule.Op
+	}{{"allow", s.Allow}, {"deny", s.Deny}, {"ask", s.Ask}} {
+		if len(l.ops) > 0 {
+			line(l.key, tomlList(l.ops))
+		}
+	}
+	if s.Env != nil {
+		quoted := make([]string, len(s.Env))
+		for i, e := range s.Env {
+			quoted[i] = tomlString(e)
+		}
+		line("env", "["+strings.Join(quoted, ", ")+"]")
+	}
+	if s.Inject != "" {
+		line("inject", tomlString(s.Inject))
+	}
+	return b.String()
+}
+
+func (a *Auth) toml() string {
+	parts := []string{"type = " + tomlString(a.Type)}
+	for _, p := range []struct{ key, value string }{{"name", a.Name}, {"prefix", a.Prefix}, {"user", a.User}, {"placeholder", a.Placeholder}} {
+		if p.value != "" {
+			parts = append(parts, p.key+" = "+tomlString(p.value))
+		}
+	}
+	if len(a.Fields) > 0 {
+		quoted := make([]string, len(a.Fields))
+		for i, f := range a.Fields {
+			quoted[i] = tomlString(f)
+		}
+		parts = append(parts, "fields = ["+strings.Join(quoted, ", ")+"]")
+	}
+	if len(parts) == 1 {
+		return tomlString(a.Type)
+	}
+	return "{ " + strings.Join(parts, ", ") + " }"
+}
+
+func tomlKey(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == "" {
+		return s
+	}
+	return tomlString(s)
+}
+
+// tomlString writes a basic string. TOML knows fewer escapes than Go: controls beyond
+// the common ones are \u.
+func tomlString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteRune('\\')
+			b.WriteRune(c)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c < 0x20 || c == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// tomlList writes one element a line as soon as there are more than two.
+func tomlList[T fmt.Stringer](list []T) string {
+	quoted := make([]string, len(list))
+	for i, e := range list {
+		quoted[i] = tomlString(e.String())
+	}
+	if len(list) <= 2 {
+		return "[" + strings.Join(quoted, ", ") + "]"
+	}
+	return "[\n  " + strings.Join(quoted, ",\n  ") + ",\n]"
+}
+
+// AddService appends the text of one or more services to a file, which is made where
+// there is none. Everything that stands in it stays as it is, byte for byte, as does its
+// mode. The result is loaded by itself before it takes the file's place; where it would
+// not load, the file stays and the error is a Problems.
+func AddService(path, text string) error {
+	target := path
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		target = resolved
+	}
+	mode := fs.FileMode(0o644)
+	old, err := os.ReadFile(target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return readError(path, err)
+	default:
+		info, err := os.Stat(target)
+		if err != nil {
+			return readError(path, err)
+		}
+		mode = info.Mode().Perm()
+	}
+	content := appended(old, text)
+	if err := verify(filepath.Base(path), content); err != nil {
+		return err
+	}
+	if now, err := os.ReadFile(target); err == nil && !bytes.Equal(now, old) {
+		return fmt.Errorf("%s: changed while it was being written to", path)
+	}
+	if err := writeAtomic(target, content, mode); err != nil {
+		return readError(path, err)
+	}
+	return nil
+}
+
+// appended keeps the line ends of the file.
+func appended(old []byte, text string) []byte {
+	out := bytes.Clone(old)
+	text = strings.Trim(text, "\r\n") + "\n"
+	if len(out) > 0 {
+		if !bytes.HasSuffix(out, []byte("\n")) {
+			out = append(out, '\n')
+		}
+		text = "\n" + text
+	}
+	if bytes.Contains(old, []byte("\r\n")) {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	return append(out, text...)
+}
+
+// verify loads a file's content by itself. Its kind is User, which alone may have every
+// section: where the file lies was not its content's question.
+func verify(name string, content []byte) error {
+	part, found := read(name, Source{Path: name, Kind: User, Content: content})
+	if len(found) > 0 {
+		return (&problems{found}).err()
+	}
+	_, err := part.Compile()
+	return err
+}

@@ -1,0 +1,247 @@
+package discover
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"agentvault/proxy/rule"
+)
+
+// Known tells the name under which the catalogue has a host and port. ok says that `use`
+// alone then makes a service that loads; a name without ok is an entry whose accounts
+// have hosts of their own, and the service names the host too.
+type Known func(host string, port int) (catalogueName string, ok bool)
+
+// Suggestion is a service that would cover endpoints which none covers.
+type Suggestion struct {
+	Name string // of the service; unique among the suggestions and the services in use
+	// Extend says that a service of that name covers the host already and only lacks
+	// the rules in Allow.
+	Extend bool
+	Use    string // the catalogue's name; then auth comes from there, and the hosts unless OwnHost
+	// OwnHost says that the catalogue has no host for Use.
+	OwnHost bool
+	Hosts   []string // as the configuration writes them, with the port where it is not 443
+	Host    string   // the first host, bare
+	Port    int      // of Host
+	// Auth is the kind of credential that was seen, as in Event.Auth, or "none". A service
+	// without a credential is suggested so that its host is listed and allowed.
+	Auth     string
+	Signed   string   // the scheme with which the agent signs each request itself; Auth is then "none"
+	Secret   string   // the ref to store the credential under; empty for none
+	Insecure bool     // plain HTTP on loopback with a credential
+	Allow    []string // as narrow as what was seen, sorted
+}
+
+// NeedsSecret reports whether a secret must be stored before the service works.
+func (s *Suggestion) NeedsSecret() bool { return s.Secret != "" && !s.Extend }
+
+// Suggest gives the services that would cover the endpoints which are not, one for each
+// host or entry of the catalogue, in the order of the hosts. What no service can cover
+// (tunnels, direct connections, a path that is always refused) is left out. A nil known
+// knows nothing.
+func Suggest(endpoints []Endpoint, known Known) []Suggestion {
+	s := suggesting{known: known, names: make(map[string]bool), services: make(map[string]string), by: make(map[string]*suggested)}
+	for i := range endpoints {
+		e := &endpoints[i]
+		if e.Service != "" {
+			s.names[e.Service] = true
+			if _, ok := s.services[e.HostPort()]; !ok || e.Covered {
+				s.services[e.HostPort()] = e.Service
+			}
+		}
+	}
+	for i := range endpoints {
+		if e := &endpoints[i]; e.Kind == Call && !e.Covered && e.Allow != "" {
+			s.add(e)
+		}
+	}
+	return s.finish()
+}
+
+type suggesting struct {
+	known    Known
+	names    map[string]bool   // taken
+	services map[string]string // host and port: the service that covers a part of it
+	by       map[string]*suggested
+	order    []*suggested
+}
+
+// suggested is a Suggestion that still grows.
+type suggested struct {
+	Suggestion
+	scheme  string
+	auth    map[string]int
+	refused bool
+	allow   map[string]bool
+}
+
+func (s *suggesting) add(e *Endpoint) {
+	place := placeOf(e)
+	if place == "" {
+		return
+	}
+	use, whole := "", true
+	if s.known != nil && e.Scheme != "http" && e.Scheme != "ws" {
+		use, whole = s.known(e.Host, e.Port)
+	}
+	service := cmp.Or(e.Service, s.services[e.HostPort()])
+	key := place
+	switch {
+	case service != "":
+		key = "service " + service
+	case use != "" && whole:
+		key = "use " + use
+	}
+	p := s.by[key]
+	if p == nil {
+		p = &suggested{Suggestion: Suggestion{Name: service, Extend: service != "", Use: use, OwnHost: use != "" && !whole, Host: e.Host, Port: e.Port},
+			scheme: e.Scheme, auth: make(map[string]int), allow: make(map[string]bool)}
+		s.by[key] = p
+		s.order = append(s.order, p)
+	}
+	if !slices.Contains(p.Hosts, place) {
+		p.Hosts = append(p.Hosts, place)
+	}
+	for _, kind := range e.Auth {
+		p.auth[kind] += e.Calls
+	}
+	p.refused = p.refused || e.Grade == Refused
+	p.allow[e.Allow] = true
+}
+
+// placeOf is the host as the configuration writes it, empty if it cannot.
+func placeOf(e *Endpoint) string {
+	place := e.Host
+	if strings.Contains(place, ":") {
+		place = "[" + place + "]"
+	}
+	if e.Port != 0 && e.Port != rule.DefaultPort {
+		place += ":" + strconv.Itoa(e.Port)
+	}
+	if _, err := rule.ParseHost(place); err != nil {
+		return ""
+	}
+	return place
+}
+
+func (s *suggesting) finish() []Suggestion {
+	var all []Suggestion
+	for _, p := range s.order {
+		p.Allow = slices.Sorted(maps.Keys(p.allow))
+		p.Auth = p.strongest()
+		if p.Extend {
+			p.Use, p.OwnHost = "", false
+			all = append(all, p.Suggestion)
+			continue
+		}
+		// A known host that nobody showed a credential to, and that answered all the same,
+		// is public here: its service would ask for a secret that nobody has.
+		if p.Auth == "" && p.refused && p.Use != "" {
+			p.Auth = "unknown"
+		}
+		if p.Use == "" && signed(p.Auth) {
+			p.Signed, p.Auth = p.Auth, "none"
+		}
+		name := p.Use
+		if p.Auth == "" || p.Auth == "none" {
+			p.Auth, p.Use, p.OwnHost = "none", "", false
+		}
+		if name == "" {
+			name = nameOf(p.Host, p.Port)
+		}
+		p.Name = s.unique(name)
+		if p.Auth != "none" {
+			p.Secret = "keychain:" + p.Name
+			if p.scheme == "http" || p.scheme == "ws" {
+				p.plain()
+			}
+		}
+		all = append(all, p.Suggestion)
+	}
+	return all
+}
+
+// plain says what becomes of a credential over plain HTTP: the proxy adds it on loopback
+// only, and there only when it is told to.
+func (p *suggested) plain() {
+	if isLoopback(p.Host) {
+		p.Insecure = true
+		return
+	}
+	p.Auth, p.Use, p.Secret = "none", "", ""
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
+}
+
+// strongest gives the kind of credential that most calls carried. A cookie is what is
+// left when there is nothing else: clients send them beside the key.
+func (p *suggested) strongest() string {
+	kinds := slices.Sorted(maps.Keys(p.auth))
+	slices.SortStableFunc(kinds, func(a, b string) int {
+		ca, cb := strings.HasPrefix(a, "cookie"), strings.HasPrefix(b, "cookie")
+		switch {
+		case ca != cb && ca:
+			return 1
+		case ca != cb:
+			return -1
+		}
+		return cmp.Compare(p.auth[b], p.auth[a])
+	})
+	if len(kinds) == 0 {
+		return ""
+	}
+	return kinds[0]
+}
+
+func (s *suggesting) unique(name string) string {
+	for n := 2; ; n++ {
+		try := name
+		if n > 2 {
+			try = fmt.Sprintf("%s-%d", name, n-1)
+		}
+		if !s.names[try] {
+			s.names[try] = true
+			return try
+		}
+	}
+}
+
+// nameOf makes a service's name of a host: api.linear.app is linear, telemetry.example.com
+// is telemetry-example, 10.0.0.5:8443 is host-10-0-0-5-8443.
+func nameOf(host string, port int) string {
+	labels := strings.Split(host, ".")
+	if _, err := netip.ParseAddr(host); err == nil {
+		labels = append([]string{"host"}, strings.FieldsFunc(host, func(r rune) bool { return r == '.' || r == ':' || r == '%' })...)
+	} else if len(labels) > 1 {
+		labels = labels[:len(labels)-1]
+		for len(labels) > 1 && (labels[0] == "api" || labels[0] == "www") {
+			labels = labels[1:]
+		}
+	}
+	if port != 0 && port != rule.DefaultPort && port != 80 {
+		labels = append(labels, strconv.Itoa(port))
+	}
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			return r
+		}
+		return '-'
+	}, strings.ToLower(strings.Join(labels, "-")))
+	if name = strings.Trim(name, "-"); name == "" {
+		return "service"
+	}
+	if name[0] >= '0' && name[0] <= '9' {
+		return "host-" + name
+	}
+	return name
+}

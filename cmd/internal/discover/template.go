@@ -1,0 +1,165 @@
+package discover
+
+import "strings"
+
+// Template gives the template of a path on a host: the path with its ids and names folded
+// into "*", as the package's documentation says. The path is the escaped one, with or
+// without a query; the host has no port. Template(h, Template(h, p)) is Template(h, p).
+func Template(host, path string) string {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		path = path[:i]
+	}
+	path = strings.TrimPrefix(path, "/")
+	if path == "" {
+		return "/"
+	}
+	f := folding{host: host, in: strings.Split(path, "/")}
+	f.out = make([]string, 0, len(f.in))
+	f.whole()
+	for len(f.in) > 0 {
+		f.step()
+	}
+	return "/" + strings.Join(f.out, "/")
+}
+
+// folding is one path on its way: in is what is left of it, out its template so far.
+type folding struct {
+	host    string
+	in, out []string
+}
+
+// before gives the nth segment of the template from its end, 1 being the last.
+func (f *folding) before(n int) string {
+	if len(f.out) < n {
+		return ""
+	}
+	return f.out[len(f.out)-n]
+}
+
+// emit moves the next n segments, as t says.
+func (f *folding) emit(n int, t ...string) {
+	f.in = f.in[n:]
+	f.out = append(f.out, t...)
+}
+
+// whole applies the rules that look at the path from its start: 2 and 3.
+func (f *folding) whole() {
+	switch {
+	case f.git(), f.registry():
+		return
+	}
+	for _, pattern := range routes(f.host, f.in) {
+		if f.route(pattern) {
+			return
+		}
+	}
+}
+
+// step folds the next segment or segments: rules 4 to 7.
+func (f *folding) step() {
+	s := f.in[0]
+	if s == "*" || s == "**" || s == "" {
+		f.emit(1, s)
+		return
+	}
+	switch n, free := f.names(); {
+	case n == rest:
+		f.emit(len(f.in), "**")
+	case n > 0:
+		for ; n > 0 && len(f.in) > 0; n-- {
+			f.emit(1, foldName(f.in[0], free))
+		}
+	case isVersion(s, len(f.out), f.before(1)):
+		f.emit(1, s)
+	default:
+		f.emit(1, foldID(s))
+	}
+}
+
+// git folds the repository of a request of git's smart protocol or of Git LFS.
+func (f *folding) git() bool {
+	n := len(f.in)
+	repo := 0
+	switch last := f.in[n-1]; {
+	case n > 2 && f.in[n-2] == "info" && last == "refs":
+		repo = n - 2
+	case n > 1 && (last == "git-upload-pack" || last == "git-receive-pack"):
+		repo = n - 1
+	default:
+		for i := 1; i+1 < n; i++ {
+			if f.in[i] == "info" && f.in[i+1] == "lfs" {
+				repo = i
+				break
+			}
+		}
+	}
+	for range repo {
+		f.emit(1, "*")
+	}
+	if repo > 0 && len(f.in) <= 2 { // nothing behind it is an id
+		f.emit(len(f.in), f.in...)
+	}
+	return repo > 0
+}
+
+// registry folds the name of an image in a request of the OCI distribution protocol.
+func (f *folding) registry() bool {
+	if f.in[0] != "v2" {
+		return false
+	}
+	for i := len(f.in) - 1; i >= 2; i-- {
+		switch f.in[i] {
+		case "manifests", "referrers":
+			if i != len(f.in)-2 {
+				continue
+			}
+			f.emit(len(f.in), "v2", "**", f.in[i], "*")
+			return true
+		case "tags":
+			if i != len(f.in)-2 || f.in[i+1] != "list" {
+				continue
+			}
+			f.emit(len(f.in), "v2", "**", "tags", "list")
+			return true
+		case "blobs":
+			if i == len(f.in)-1 {
+				continue
+			}
+			f.emit(i+1, "v2", "**", "blobs")
+			if f.in[0] == "uploads" {
+				f.emit(1, "uploads")
+			}
+			if len(f.in) == 1 && f.in[0] != "" {
+				f.emit(1, "*")
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// route folds along one pattern of routes: "*" takes a segment, "**" all that follow, "?"
+// keeps one as it is, and "x*" stands for whatever begins with x.
+func (f *folding) route(pattern string) bool {
+	parts := strings.Split(pattern[1:], "/")
+	for i, p := range parts {
+		if i >= len(f.in) || f.in[i] == "" && p != "?" {
+			return false
+		}
+		stem, open := strings.CutSuffix(p, "*")
+		if !(p == "?" || p == "**" || open && strings.HasPrefix(f.in[i], stem) || p == f.in[i]) {
+			return false
+		}
+	}
+	for _, p := range parts {
+		switch p {
+		case "**":
+			f.emit(len(f.in), "**")
+		case "?":
+			f.emit(1, f.in[0])
+		default:
+			f.emit(1, p)
+		}
+	}
+	return true
+}

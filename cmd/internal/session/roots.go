@@ -1,0 +1,113 @@
+package session
+
+import (
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// roots is what the parent trusts: the system's certificates and those of the files that
+// its environment names.
+type roots struct {
+	certs  [][]byte // DER, each once, in the order found
+	system int      // how many of these, the first ones, are the system's
+	extra  [][]byte // of these, those of NODE_EXTRA_CA_CERTS
+	notes  []string
+	seen   map[string]bool
+}
+
+// parentBundles are the variables of the parent that name certificates of its own. A
+// company that intercepts TLS puts its CA into one of them, and a child whose variables we
+// replace must go on trusting it: tunnelled and bypassed hosts still answer with it.
+var parentBundles = []string{
+	"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+}
+
+// noRootsError is a machine without certificates. The proxy could verify nothing either.
+type noRootsError struct{ where string }
+
+func (e *noRootsError) Error() string { return "system roots: no certificate found in " + e.where }
+func (e *noRootsError) Hint() string {
+	return "install the package ca-certificates, or set SSL_CERT_FILE to a file of PEM certificates"
+}
+
+// collectRoots reads all of them. What the system keeps is required only if the
+// environment names nothing either.
+func collectRoots(env func(string) string) (*roots, error) {
+	r := &roots{seen: map[string]bool{}}
+	where := r.addSystem(env)
+	r.system = len(r.certs)
+	read := map[string]bool{}
+	for _, name := range parentBundles {
+		path := env(name)
+		if path == "" {
+			continue
+		}
+		data, err := readBundle(path)
+		if err != nil {
+			r.notes = append(r.notes, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		found := decodePEM(data)
+		if name == "NODE_EXTRA_CA_CERTS" {
+			r.extra = found
+		}
+		if !read[path] {
+			r.add(found)
+		}
+		read[path] = true
+	}
+	if len(r.certs) == 0 {
+		return nil, &noRootsError{where}
+	}
+	return r, nil
+}
+
+// readBundle reads a file, or all files of a folder: requests allows REQUESTS_CA_BUNDLE to
+// name either.
+func readBundle(path string) ([]byte, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return os.ReadFile(path)
+	}
+	var all []byte
+	for _, e := range entries {
+		// A folder of roots is full of links, some dangling: what cannot be read is skipped.
+		if data, err := os.ReadFile(filepath.Join(path, e.Name())); err == nil {
+			all = append(append(all, data...), '\n')
+		}
+	}
+	return all, nil
+}
+
+func (r *roots) addPEM(data []byte) { r.add(decodePEM(data)) }
+
+func (r *roots) add(certs [][]byte) {
+	for _, der := range certs {
+		if key := string(der); !r.seen[key] {
+			r.seen[key] = true
+			r.certs = append(r.certs, der)
+		}
+	}
+}
+
+// with returns the roots and one more.
+func (r *roots) with(der []byte) [][]byte {
+	all := make([][]byte, 0, len(r.certs)+1)
+	return append(append(all, r.certs...), der)
+}
+
+// decodePEM returns the certificates of a file, whatever text stands between them.
+func decodePEM(data []byte) [][]byte {
+	var certs [][]byte
+	for {
+		var b *pem.Block
+		if b, data = pem.Decode(data); b == nil {
+			return certs
+		}
+		if b.Type == "CERTIFICATE" {
+			certs = append(certs, b.Bytes)
+		}
+	}
+}

@@ -1,0 +1,473 @@
+package cmd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/cmd/internal/discover"
+	"agentvault/cmd/internal/session"
+	"agentvault/cmd/internal/summary"
+	"agentvault/keyring"
+	"agentvault/proxy"
+	"agentvault/proxy/ca"
+	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
+)
+
+// live is one session: proxy, authority, files, log, and the secrets that it resolves.
+// open makes it, close takes every part of it away again.
+type live struct {
+	env      Env
+	id       string
+	started  time.Time
+	argv     []string
+	compiled *config.Compiled
+	resolver *keyring.Resolver
+	files    *session.Files
+	proxy    *proxy.Proxy
+	address  *url.URL
+	owner    atomic.Pointer[session.Owner]
+	log      *event.Log
+	bus      event.Bus
+	feed     *feed
+
+	mu       sync.Mutex
+	summary  *summary.Summary
+	onEvent  func(event.Event) // for warnings where nothing is drawn
+	logError error
+
+	placeholders map[string]string // variable -> placeholder
+	closers      []func()
+}
+
+// sessionOptions are the flags that every command with a session has.
+type sessionOptions struct {
+	argv         []string
+	configPath   string
+	unmatched    string // "" means what the file says
+	logPath      string
+	passEnv      []string
+	passphraseFD int
+	lazy         bool
+	observe      bool // discover: everything passes, and the parent's credentials are handed on
+	ui           string
+	trusted      func(config.Source) error // asks for the approval of a project's file
+	upstream     proxy.Upstream            // the demo's own; zero means the parent's
+	configText   *config.Compiled          // the demo's own
+	secrets      func() (*keyring.Resolver, error)
+}
+
+// open prepares a session up to, but without, the child. After an error nothing is left.
+func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
+	l = &live{env: env, started: time.Now(), argv: o.argv, summary: new(summary.Summary)}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if l.id, err = newSessionID(l.started); err != nil {
+		return l, err
+	}
+	if err = l.configure(o); err != nil {
+		return l, err
+	}
+	authority, err := ca.New(l.id, nil)
+	if err != nil {
+		return l, err
+	}
+	// Secrets, files and roots are waited for together: each takes its time elsewhere.
+	if err = l.newResolver(o); err != nil {
+		return l, err
+	}
+	secrets := make(chan error, 1)
+	go func() { secrets <- l.resolve(ctx, o) }()
+	files, err := session.NewFiles(session.FilesConfig{CA: authority.Certificate(), Env: env.get})
+	if err == nil {
+		l.files = files
+		l.onClose(func() { _ = files.Close() })
+	}
+	if err = errors.Join(<-secrets, err); err != nil {
+		return l, err
+	}
+	if err = l.openLog(o.logPath); err != nil {
+		return l, err
+	}
+	return l, l.serve(authority, o)
+}
+
+func (l *live) onClose(f func()) { l.closers = append(l.closers, f) }
+
+// close ends everything, the newest first. It may be called more than once.
+func (l *live) close() {
+	for _, f := range slices.Backward(l.closers) {
+		f()
+	}
+	l.closers = nil
+}
+
+// newSessionID sorts by time and ends in random digits, by which people name a session.
+func newSessionID(now time.Time) (string, error) {
+	b := make([]byte, 3)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("session id: %w", err)
+	}
+	return now.UTC().Format("20060102T150405") + "-" + hex.EncodeToString(b), nil
+}
+
+// shortID is what people type.
+func shortID(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }
+
+func (l *live) configure(o sessionOptions) (err error) {
+	if l.compiled = o.configText; l.compiled == nil {
+		if l.compiled, err = loadConfig(l.env, o.configPath, o.trusted); err != nil {
+			return err
+		}
+	}
+	c := *l.compiled
+	if o.unmatched != "" {
+		c.Unmatched = o.unmatched
+	}
+	if o.observe {
+		c.Unmatched = string(proxy.Warn)
+	}
+	l.compiled = &c
+	return nil
+}
+
+func (l *live) newResolver(o sessionOptions) (err error) {
+	if o.secrets != nil {
+		l.resolver, err = o.secrets()
+		return err
+	}
+	s := newStores(l.env, o.passphraseFD, l.notice)
+	// The backends' own credentials have a resolver to themselves: they are not the
+	// session's secrets, and no service can name them by accident.
+	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
+	l.resolver = keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, l.compiled.Infisical,
+		func(ctx context.Context, r keyring.Ref) (keyring.Secret, error) {
+			item, err := own.Get(ctx, r)
+			return item.Value, err
+		})})
+	l.onClose(own.Close)
+	l.onClose(l.resolver.Close)
+	return nil
+}
+
+// resolve gets every secret that the services name, side by side. One that cannot be had
+// stops the start, unless that was put off to its first use.
+func (l *live) resolve(ctx context.Context, o sessionOptions) error {
+	if o.lazy {
+		return nil
+	}
+	failed := l.resolver.ResolveAll(ctx, l.compiled.Refs)
+	var errs []error
+	for _, c := range l.compiled.Services {
+		if err := failed[c.Secret.String()]; err != nil && !c.Secret.IsZero() {
+			errs = append(errs, secretError(c, err))
+		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, l.checkBindings(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &configError{err}
+	}
+	return nil
+}
+
+func secretError(c config.CompiledService, err error) error {
+	wrapped := fmt.Errorf("service %q: %w", c.Name, err)
+	var h interface{ Hint() string }
+	switch {
+	case errors.Is(err, keyring.ErrNotFound) && c.Secret.Stored():
+		return withHint(wrapped, "%s", setCommand(c.Secret, c))
+	case errors.As(err, &h):
+		return wrapped
+	}
+	return withHint(wrapped, "to start without it and fail at its first use: --lazy")
+}
+
+func setCommand(ref keyring.Ref, c config.CompiledService) string {
+	text := "agentvault secret set " + ref.Name
+	if ref.Scheme == "file" {
+		text += " --file"
+	}
+	seen := map[string]bool{}
+	for _, h := range c.Hosts() {
+		h.Path = ""
+		if name := h.String(); !seen[name] {
+			seen[name] = true
+			text += " --host " + name
+		}
+	}
+	return text
+}
+
+// checkBindings finds, before the child starts, a service that its secret's binding
+// would never let work.
+func (l *live) checkBindings(ctx context.Context) error {
+	var errs []error
+	for _, c := range l.compiled.Services {
+		if !c.Secret.Stored() {
+			continue
+		}
+		item, err := l.resolver.Get(ctx, c.Secret)
+		if err != nil {
+			continue // told already, or put off
+		}
+		if len(item.Hosts) == 0 {
+			errs = append(errs, withHint(fmt.Errorf("service %q: %s is not bound to any host", c.Name, c.Secret), "%s", setCommand(c.Secret, c)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *live) openLog(path string) (err error) {
+	if path != "" {
+		l.log, err = event.CreateLog(path)
+	} else if l.env.stateDir() == "" {
+		return withHint(errors.New("log: no folder for it: HOME is not set"), "set HOME or XDG_STATE_HOME, or name a file: --log FILE")
+	} else {
+		l.log, err = event.OpenLog(l.env.sessionsDir(), l.id)
+	}
+	if err != nil {
+		return err
+	}
+	l.onClose(func() { _ = l.log.Close() })
+	return nil
+}
+
+// serve starts the proxy.
+func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
+	token := make([]byte, 24)
+	if _, err := rand.Read(token); err != nil {
+		return fmt.Errorf("session token: %w", err)
+	}
+	password := base64.RawURLEncoding.EncodeToString(token)
+	rules, err := l.rules(l.compiled)
+	if err != nil {
+		return err
+	}
+	upstream := o.upstream
+	if upstream.Roots == nil {
+		if upstream, err = parentUpstream(l.env); err != nil {
+			return err
+		}
+	}
+	l.proxy, err = proxy.New(proxy.Config{
+		Session: l.id, Token: password, Authority: authority, Rules: rules,
+		Secrets: &bound{l.resolver, l.compiled}, Sink: l.sink, Owns: l.owns, Upstream: upstream,
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range l.compiled.Services {
+		if !c.Secret.IsZero() && !o.lazy {
+			if item, err := l.resolver.Get(context.Background(), c.Secret); err == nil {
+				l.proxy.Know(c.Name, item)
+			}
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	l.address = &url.URL{Scheme: "http", Host: listener.Addr().String(), User: url.UserPassword("agentvault", password)}
+	l.onClose(func() { l.bus.Close() })
+	l.onClose(func() { _ = l.proxy.Close() })
+	go func() { _ = l.proxy.Serve(listener) }()
+	l.feed, err = newFeed(l)
+	if err != nil {
+		l.notice("watch: %v; this session cannot be watched from another terminal", err)
+		return nil
+	}
+	l.onClose(l.feed.close)
+	return nil
+}
+
+// owns asks the kernel whether a client is the child's, once there is one.
+func (l *live) owns(client, server netip.AddrPort) (string, bool) {
+	if o := l.owner.Load(); o != nil {
+		return o.Owns(client, server)
+	}
+	return "", false
+}
+
+// sink takes every event: the log first, which loses nothing, then whoever looks on.
+func (l *live) sink(e event.Event) {
+	if err := l.log.Append(e); err != nil {
+		l.mu.Lock()
+		l.logError = err
+		l.mu.Unlock()
+	}
+	l.mu.Lock()
+	l.summary.Add(e)
+	f := l.onEvent
+	l.mu.Unlock()
+	if f != nil {
+		f(e)
+	}
+	l.bus.Publish(e)
+}
+
+// rules turns the configuration into the proxy's, with placeholders of this session.
+func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
+	r := &proxy.Rules{Set: c.Rules, Services: make(map[proxy.Endpoint]proxy.Service), Unmatched: proxy.Policy(c.Unmatched),
+		Tunnel: c.Tunnel, Cover: (&cover{c}).toml}
+	l.placeholders = make(map[string]string)
+	for _, s := range c.Services {
+		placeholder := ""
+		if !s.Secret.IsZero() {
+			var err error
+			if placeholder, err = inject.NewPlaceholder(rand.Reader, s.Shape); err != nil {
+				return nil, fmt.Errorf("service %q: %w", s.Name, err)
+			}
+		}
+		for _, name := range s.Env {
+			if placeholder != "" {
+				l.placeholders[name] = placeholder
+			}
+		}
+		for i, e := range s.Endpoints {
+			in, err := l.injector(e, placeholder)
+			if err != nil {
+				return nil, fmt.Errorf("service %q: %w", s.Name, err)
+			}
+			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
+				Name: s.Name, Secret: s.Secret, Inject: in, Always: e.Always,
+				Insecure: s.Insecure, Copies: s.Copies, Placeholder: placeholder,
+			}
+		}
+	}
+	return r, nil
+}
+
+// injector fills in what the configuration could not know.
+func (l *live) injector(e config.Endpoint, placeholder string) (inject.Injector, error) {
+	switch in := e.Inject.(type) {
+	case inject.Path:
+		if in.Placeholder == "" {
+			in.Placeholder = placeholder
+		}
+		return in, nil
+	case inject.Basic:
+		if !e.BasicUser.IsZero() {
+			item, err := l.resolver.Get(context.Background(), e.BasicUser)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", e.BasicUser, err)
+			}
+			in.User = item.Value.Reveal()
+		}
+		return in, nil
+	}
+	return e.Inject, nil
+}
+
+// environ is the child's environment; what was held back is said in one line.
+func (l *live) environ(o sessionOptions) []string {
+	observe := o.observe || len(l.compiled.Services) == 0
+	e := session.Environ(session.EnvConfig{
+		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy,
+		Placeholders: l.placeholders, Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
+	})
+	switch {
+	case len(e.Held) > 0:
+		l.notice("not handed to the agent: %s (readmit with --pass-env NAME)", strings.Join(e.Held, ", "))
+	case len(e.Seen) > 0:
+		why := "no service is configured yet"
+		if o.observe {
+			why = "discover watches them being used"
+		}
+		l.notice("handed to the agent as they are, because %s: %s", why, strings.Join(e.Seen, ", "))
+	}
+	for _, n := range l.files.Notes {
+		l.notice("%s", n)
+	}
+	return e.Vars
+}
+
+func (l *live) notice(format string, args ...any) {
+	fmt.Fprintf(l.env.Stderr, "agentvault: %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// finish writes the summary and what went wrong with the log.
+func (l *live) finish(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.logError != nil {
+		fmt.Fprintf(w, "agentvault: %s (%d events are missing)\n", printable(l.logError.Error()), l.log.Lost())
+	}
+	f, _ := w.(*os.File)
+	o := summary.Options{Session: shortID(l.id), Duration: time.Since(l.started)}
+	if f != nil && isTerminal(f) {
+		o.Width, o.Color = width(f), l.env.color(f)
+	}
+	_ = l.summary.Write(w, o) // there is nobody left to tell
+}
+
+// bound adds the bindings of the user's own configuration to what a backend says.
+type bound struct {
+	*keyring.Resolver
+	c *config.Compiled
+}
+
+func (b *bound) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
+	item, err := b.Resolver.Get(ctx, ref)
+	return b.bind(ref, item), err
+}
+
+func (b *bound) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
+	item, changed, err := b.Resolver.Refresh(ctx, ref)
+	return b.bind(ref, item), changed, err
+}
+
+func (b *bound) bind(ref keyring.Ref, item keyring.Item) keyring.Item {
+	if len(b.c.Bindings) == 0 {
+		return item
+	}
+	if hosts, ok := b.c.Bound(ref); ok && !ref.Stored() {
+		item.Hosts = []string{}
+		for _, h := range hosts {
+			item.Hosts = append(item.Hosts, h.String())
+		}
+	}
+	return item
+}
+
+// cover writes the TOML that would cover a call.
+type cover struct{ c *config.Compiled }
+
+func (c *cover) toml(host string, port int, method, path string) string {
+	return c.suggest(host, port, method, path, "")
+}
+
+func (c *cover) suggest(host string, port int, method, path, seen string) string {
+	op := method + " " + discover.Template(host, path)
+	m := c.c.Rules.Match(host, port, method, path)
+	if m.Service != "" {
+		return fmt.Sprintf("[service.%s]\nallow = [..., %q]   # add to the list that is there\n", m.Service, op)
+	}
+	s, err := config.Suggest(host, port, seen, nil)
+	if err != nil {
+		return ""
+	}
+	if parsed, err := parseOps(op); err == nil {
+		s.Allow = parsed
+	}
+	return config.ServiceTOML(s)
+}

@@ -1,0 +1,123 @@
+// Package cmd is the command line: one file a command, flags in, work out, an error or
+// nil back. Only main ends the process.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	_ "agentvault/tui/quiet" // before bubbletea: see there
+)
+
+// Main runs one command line and returns the exit status.
+func Main(args []string, env Env) int {
+	app := newApp(env)
+	err := app.RunContext(context.Background(), flagsFirst(app, args))
+	report(env.Stderr, err)
+	return exitStatus(err)
+}
+
+func newApp(env Env) *cli.App {
+	app := &cli.App{
+		Name:            "agentvault",
+		Usage:           "run an AI agent that never holds its credentials",
+		UsageText:       "agentvault run -- COMMAND [ARG...]\nagentvault COMMAND --help",
+		HideHelpCommand: true,
+		HideVersion:     true, // the command says more
+		Writer:          env.Stdout,
+		ErrWriter:       env.Stderr,
+		ExitErrHandler:  func(*cli.Context, error) {}, // cli's own would end the process and skip every defer
+		OnUsageError:    onUsageError,
+		Suggest:         true,
+		Commands: []*cli.Command{
+			newRunCommand(env),
+			newDiscoverCommand(env),
+			newSecretCommand(env),
+			newServicesCommand(env),
+			newCheckCommand(env),
+			newTrustCommand(env),
+			newWatchCommand(env),
+			newLogCommand(env),
+			newDoctorCommand(env),
+			newDemoCommand(env),
+			newVersionCommand(env),
+		},
+	}
+	app.Action = func(c *cli.Context) error {
+		if c.NArg() == 0 {
+			return cli.ShowAppHelp(c)
+		}
+		return unknownCommand(app, c.Args().First())
+	}
+	for _, c := range app.Commands {
+		prepare(app, c)
+	}
+	return app
+}
+
+// prepare gives every command what cli looks for on each one of them alone.
+func prepare(app *cli.App, c *cli.Command) {
+	c.OnUsageError = onUsageError
+	c.HideHelpCommand = true
+	for _, sub := range c.Subcommands {
+		prepare(app, sub)
+	}
+	if len(c.Subcommands) > 0 && c.Action == nil {
+		c.Action = func(ctx *cli.Context) error {
+			if ctx.NArg() == 0 {
+				return cli.ShowSubcommandHelp(ctx)
+			}
+			return usagef("agentvault "+c.Name+" --help", "%s: unknown command %q (one of: %s)", c.Name, ctx.Args().First(), commandNames(c.Subcommands))
+		}
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	name := "agentvault"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "agentvault" {
+		name += " " + c.Command.Name
+	}
+	text := strings.TrimPrefix(err.Error(), "flag provided but not defined: ")
+	if text != err.Error() {
+		text = "unknown flag " + text
+	}
+	return usagef(name+" --help; what belongs to the agent's command stands after --", "%s", text)
+}
+
+func unknownCommand(app *cli.App, name string) error {
+	var known []string
+	for _, c := range app.Commands {
+		known = append(known, c.Name)
+	}
+	hint := "agentvault --help"
+	if !slices.Contains(known, name) {
+		hint = fmt.Sprintf("to run it as an agent: agentvault run -- %s", name)
+	}
+	return usagef(hint, "unknown command %q (one of: %s)", name, strings.Join(known, ", "))
+}
+
+func commandNames(commands []*cli.Command) string {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// childArgs are the words after "--". Without the "--" a flag of the agent's would be
+// taken for one of ours, so it is asked for.
+func childArgs(c *cli.Context) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) == 0 {
+		return nil, usagef(fmt.Sprintf("agentvault %s -- claude", c.Command.Name), "%s: no command to run", c.Command.Name)
+	}
+	return args, nil
+}
+
+// interrupted is what a command returns that the human stopped before it had begun.
+var errInterrupted = errors.New("interrupted")

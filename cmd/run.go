@@ -1,0 +1,121 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"agentvault/cmd/internal/session"
+)
+
+// A child that was asked to end has this long to save its work before it is killed.
+const endGrace = 5 * time.Second
+
+var (
+	policies = []string{"allow", "warn", "deny"}
+	uis      = []string{"auto", "bar", "dock", "split", "panel", "off"}
+)
+
+func newRunCommand(env Env) *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run an agent behind a proxy that holds its credentials",
+		ArgsUsage: "-- COMMAND [ARG...]",
+		Description: `Starts a proxy for this one session, launches COMMAND with placeholders instead of
+keys, and puts the real credential into each request that a service in
+agentvault.toml covers. Everything of the session is gone when COMMAND ends, and its
+exit status is agentvault's.`,
+		Flags: sessionFlags(env),
+		Action: func(c *cli.Context) error {
+			o, err := sessionFlagValues(env, c)
+			if err != nil {
+				return err
+			}
+			return run(c.Context, env, o, nil)
+		},
+	}
+}
+
+func sessionFlags(env Env) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "use this `FILE` instead of the project's agentvault.toml"},
+		&cli.StringFlag{Name: "unmatched", Usage: "what becomes of calls that no service covers: " + strings.Join(policies, ", ")},
+		&cli.StringFlag{Name: "ui", Value: "auto", Usage: "where the live view is: " + strings.Join(uis, ", ")},
+		&cli.StringFlag{Name: "log", Usage: "write the audit log to this new `FILE`"},
+		&cli.StringSliceFlag{Name: "pass-env", Usage: "hand these variables on although they look like credentials (`NAME`, globs allowed)"},
+		&cli.BoolFlag{Name: "lazy", Usage: "get a secret at its first use instead of before the start"},
+		passphraseFlag(),
+	}
+}
+
+func passphraseFlag() cli.Flag {
+	return &cli.IntFlag{Name: "passphrase-fd", Value: noFD, DefaultText: "ask on the terminal", Usage: "read the passphrase of the encrypted secret file from this file `DESCRIPTOR`"}
+}
+
+func sessionFlagValues(env Env, c *cli.Context) (sessionOptions, error) {
+	o := sessionOptions{
+		configPath: c.String("config"), unmatched: c.String("unmatched"), logPath: c.String("log"), ui: c.String("ui"),
+		passEnv: c.StringSlice("pass-env"), lazy: c.Bool("lazy"), passphraseFD: c.Int("passphrase-fd"), trusted: approver(env),
+	}
+	if o.unmatched != "" && !slices.Contains(policies, o.unmatched) {
+		return o, usagef("", "--unmatched %q: unknown policy (one of: %s)", o.unmatched, strings.Join(policies, ", "))
+	}
+	if !slices.Contains(uis, o.ui) {
+		return o, usagef("", "--ui %q: unknown view (one of: %s)", o.ui, strings.Join(uis, ", "))
+	}
+	argv, err := childArgs(c)
+	o.argv = argv
+	return o, err
+}
+
+// run is one session from beginning to end. after, if any, is called when the child has
+// ended and the terminal is ours again; without it the summary is written.
+func run(ctx context.Context, env Env, o sessionOptions, after func(*live) error) error {
+	if id := env.get("AGENTVAULT_SESSION"); id != "" {
+		return withHint(fmt.Errorf("this is inside session %s already: its proxy would be asked for credentials by another", shortID(id)),
+			"run the command without agentvault, or from a terminal outside the session")
+	}
+	show, err := chooseView(env, o.ui)
+	if err != nil {
+		return err
+	}
+	harden()
+	// Until the child has them, and again once it has ended, signals only end the start: a
+	// process that dies while it clears up leaves something behind.
+	starting, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	session.Sweep("")
+	l, err := open(starting, env, o)
+	if starting.Err() != nil && ctx.Err() == nil {
+		if err == nil {
+			l.close()
+		}
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	code, err := show(ctx, l, l.environ(o))
+	if err != nil {
+		return err
+	}
+	// The summary speaks of a session that has ended: what is still open ends first.
+	_ = l.proxy.Close()
+	if after != nil {
+		if err := after(l); err != nil {
+			return errors.Join(err, status(code))
+		}
+	} else {
+		l.finish(env.Stderr)
+	}
+	return status(code)
+}

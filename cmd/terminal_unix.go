@@ -1,0 +1,9 @@
+//go:build unix
+
+package cmd
+
+import "os"
+
+// openTerminal opens the controlling terminal, which is there even where the standard
+// streams are redirected.
+func openTerminal() (*os.File, error) { return os.OpenFile("/dev/tty", os.O_RDWR, 0) }

@@ -1,0 +1,153 @@
+//go:build unix
+
+package cmd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"agentvault/cmd/internal/discover"
+	"agentvault/cmd/internal/session"
+	"agentvault/proxy/event"
+	"agentvault/tui"
+	"agentvault/tui/margin"
+)
+
+// barWorks says whether this platform can share the terminal with the child.
+const barWorks = true
+
+const (
+	// Events that a view may be behind before it loses some.
+	viewBuffer = 8192
+	// The dock is a third of the screen.
+	dockShare = 3
+	// The bar's clock and durations of open calls move at this pace when nothing happens.
+	barTick = time.Second
+)
+
+// footer is what stands under the agent: the folded events, and how they are shown.
+type footer struct {
+	mu      sync.Mutex
+	foot    tui.Foot
+	dock    bool
+	height  int
+	changed chan struct{}
+}
+
+func newFooter(l *live, dock bool) *footer {
+	f := &footer{dock: dock, changed: make(chan struct{}, 1)}
+	f.foot = tui.Foot{Store: tui.NewStore(discover.Template), Styles: tui.NewStyles(l.env.get)}
+	return f
+}
+
+func (f *footer) follow(events <-chan event.Event) {
+	tick := time.NewTicker(barTick)
+	defer tick.Stop()
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			f.mu.Lock()
+			f.foot.Store.Apply(e)
+			f.mu.Unlock()
+		case <-tick.C:
+		}
+		f.touch()
+	}
+}
+
+func (f *footer) touch() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (f *footer) rows(width int) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dock {
+		return f.foot.Dock(width, max(3, f.height/dockShare))
+	}
+	return f.foot.Bar(width)
+}
+
+// barView gives the terminal to the child but for the last rows.
+func barView(dock bool) view {
+	return func(ctx context.Context, l *live, environ []string) (int, error) {
+		cols, rows, err := term.GetSize(int(l.env.Stdout.Fd()))
+		if err != nil {
+			return plainView(ctx, l, environ)
+		}
+		f := newFooter(l, dock)
+		f.height = rows
+		taken := len(f.rows(cols))
+		sub := l.bus.Subscribe(viewBuffer)
+		defer sub.Close()
+		go f.follow(sub.C)
+		child, err := l.start(session.Options{Env: environ, Mode: session.PTY, Rows: uint16(max(1, rows-taken)), Cols: uint16(cols)})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = child.PTY().Close() }()
+		var terminal *margin.Terminal
+		terminal, err = margin.New(margin.Config{
+			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av",
+			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
+		})
+		if err != nil {
+			child.End(0)
+			return 0, err
+		}
+		done := make(chan error, 1)
+		go func() { done <- terminal.Run(ctx) }()
+		code := child.Wait()
+		if err := <-done; err != nil {
+			l.notice("view: %v", err)
+		}
+		return code, nil
+	}
+}
+
+// hotkey: alone it goes from the bar to the dock and on to the inspector; with v
+// straight to the inspector; with a it marks what is shown as read.
+func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key string) {
+	f.mu.Lock()
+	_, f.height = t.Size()
+	switch {
+	case key == "a":
+		f.foot.Store.Acknowledge()
+	case key == "" && !f.dock:
+		f.dock = true
+	default:
+		f.dock = false
+		f.mu.Unlock()
+		_ = t.Suspend(func() error { return l.inspect(ctx, f) })
+		f.touch()
+		return
+	}
+	f.mu.Unlock()
+	f.touch()
+}
+
+// inspect runs the inspector on what the footer knows, and on what comes meanwhile.
+func (l *live) inspect(ctx context.Context, f *footer) error {
+	sub := l.bus.Subscribe(viewBuffer)
+	defer sub.Close()
+	f.mu.Lock()
+	store := f.foot.Store.Copy()
+	f.mu.Unlock()
+	c := l.viewConfig(sub)
+	c.Store = store
+	c.OnRead = func() {
+		f.mu.Lock()
+		f.foot.Store.Acknowledge()
+		f.mu.Unlock()
+	}
+	return tui.RunInspector(ctx, c)
+}

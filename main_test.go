@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"agentvault/cmd"
+	"agentvault/proxy/ca"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"agentvault": func() { os.Exit(cmd.Main(os.Args, cmd.System())) },
+		"fakeagent":  func() { os.Exit(fakeAgent(os.Args[1:])) },
+	})
+}
+
+// Each script shows a promise of the README, with the negative case beside it. A script
+// has a home of its own, no keychain, and a network in which every name leads to one
+// fake upstream with TLS, through a proxy that the parent's environment names.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":        exits,
+			"upstream-saw": upstreamSaw,
+			"nowhere":      nowhere,
+			"finds":        finds,
+			"ends":         ends,
+			"waits":        waits,
+		},
+	})
+}
+
+type worldKey struct{}
+
+func setup(e *testscript.Env) error {
+	w, err := newWorld(e.WorkDir)
+	if err != nil {
+		return err
+	}
+	e.Defer(w.close)
+	e.Values[worldKey{}] = w
+	home := filepath.Join(e.WorkDir, "home")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	runtime := filepath.Join(e.WorkDir, "run")
+	if err := os.Mkdir(runtime, 0o700); err != nil {
+		return err
+	}
+	e.Vars = append(e.Vars,
+		"HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR="+runtime,
+		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(runtime, "no-bus"),
+		"HTTPS_PROXY=http://"+w.door.Addr().String(), "SSL_CERT_FILE="+w.roots, "NO_COLOR=1",
+	)
+	return nil
+}
+
+// world is the network of one script.
+type world struct {
+	door  net.Listener
+	api   net.Listener
+	roots string
+
+	mu   sync.Mutex
+	seen strings.Builder
+}
+
+func newWorld(dir string) (*world, error) {
+	authority, err := ca.New("script", nil)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{roots: filepath.Join(dir, "upstream-ca.pem")}
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw})
+	if err := os.WriteFile(w.roots, block, 0o600); err != nil {
+		return nil, err
+	}
+	if w.api, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	if w.door, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	config := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return authority.Leaf(h.ServerName) }}
+	go func() { _ = http.Serve(tls.NewListener(w.api, config), w) }()
+	go w.lead()
+	return w, nil
+}
+
+func (w *world) close() {
+	_ = w.door.Close()
+	_ = w.api.Close()
+}
+
+// lead is the parent's proxy: every name ends at the upstream.
+func (w *world) lead() {
+	for {
+		c, err := w.door.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			r := bufio.NewReader(c)
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			u, err := net.Dial("tcp", w.api.Addr().String())
+			if err != nil {
+				return
+			}
+			defer u.Close()
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			go func() { _, _ = io.Copy(u, r); _ = u.Close() }()
+			_, _ = io.Copy(c, u)
+		}()
+	}
+}
+
+// ServeHTTP records what came. /status/N answers N, /echo repeats the Authorization,
+// /slow answers after a minute.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	fmt.Fprintf(&w.seen, "%s %s%s\n", r.Method, r.Host, r.RequestURI)
+	for name, values := range r.Header {
+		fmt.Fprintf(&w.seen, "%s: %s\n", name, strings.Join(values, ", "))
+	}
+	w.mu.Unlock()
+	if n, ok := strings.CutPrefix(r.URL.Path, "/status/"); ok {
+		code, _ := strconv.Atoi(n)
+		rw.WriteHeader(code)
+		return
+	}
+	switch r.URL.Path {
+	case "/echo":
+		fmt.Fprintln(rw, r.Header.Get("Authorization"))
+	case "/slow":
+		rw.WriteHeader(200)
+		rw.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(time.Minute):
+		}
+	default:
+		fmt.Fprintln(rw, "hello from", r.Host)
+	}
+}
+
+// exits N COMMAND...: the command ends with status N.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		if got = exit.ExitCode(); got == -1 {
+			got = 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
+		}
+	case err != nil:
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// upstream-saw PATTERN: a line of a request to the upstream matches.
+func upstreamSaw(ts *testscript.TestScript, neg bool, args []string) {
+	w := ts.Value(worldKey{}).(*world)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	if re.MatchString(w.seen.String()) == neg {
+		ts.Fatalf("the upstream saw:\n%s", w.seen.String())
+	}
+}
+
+// nowhere TEXT: no file below the home, and nothing that the last command printed, holds it.
+func nowhere(ts *testscript.TestScript, neg bool, args []string) {
+	for _, f := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(f), args[0]) {
+			ts.Fatalf("%s holds %q", f, args[0])
+		}
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs("home"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(b, []byte(args[0])) {
+			return fmt.Errorf("%s holds %q", path, args[0])
+		}
+		return err
+	}))
+}
+
+// finds GLOB PATTERN: some file of the glob, below the work folder, has a matching line.
+func finds(ts *testscript.TestScript, neg bool, args []string) {
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) == 0 && !neg {
+		ts.Fatalf("no file %s", args[0])
+	}
+	found := false
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		found = found || re.Match(b)
+	}
+	if found == neg {
+		ts.Fatalf("%s: match is %t", args[0], found)
+	}
+}
+
+// waits GLOB: waits until a file is there.
+func waits(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		files, _ := filepath.Glob(ts.MkAbs(args[0]))
+		if (len(files) > 0) != neg {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("waited in vain for %s", args[0])
+}
+
+// ends SIGNAL PIDFILE: sends a signal to the process whose id the file holds and waits
+// until it is gone.
+func ends(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
+	ts.Check(err)
+	n := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "none": 0}[args[0]]
+	if n != 0 {
+		ts.Check(syscall.Kill(pid, n))
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("process %d is still there", pid)
+}
+
+// fakeAgent is the child of the scripts.
+func fakeAgent(args []string) int {
+	client := &http.Client{Timeout: 30 * time.Second}
+	switch args[0] {
+	case "get", "post", "delete": // get URL [NAME VALUE]...; $NAME in a value is from the environment
+		return fakeCall(client, strings.ToUpper(args[0]), args[1], args[2:])
+	case "many": // many N URL: gets it N times
+		n, _ := strconv.Atoi(args[1])
+		for range n {
+			if code := fakeCall(client, "GET", args[2], nil); code != 0 {
+				return code
+			}
+		}
+	case "env":
+		for _, name := range args[1:] {
+			v, ok := os.LookupEnv(name)
+			fmt.Printf("%s=%s set=%t\n", name, v, ok)
+		}
+	case "exit":
+		n, _ := strconv.Atoi(args[1])
+		return n
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		time.Sleep(time.Minute)
+	case "cat":
+		_, _ = io.Copy(os.Stdout, os.Stdin)
+	case "hang": // hang PIDFILE URL: writes its pid and reads an answer that does not end
+		if err := os.WriteFile(args[1], []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+			return 1
+		}
+		resp, err := client.Get(args[2])
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+		}
+		time.Sleep(time.Minute)
+	}
+	return 0
+}
+
+func fakeCall(client *http.Client, method, url string, header []string) int {
+	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], os.ExpandEnv(strings.ReplaceAll(header[i+1], "@", "$")))
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	_, _ = io.Copy(os.Stdout, resp.Body)
+	return 0
+}

@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+// call is one exchange on its way through the proxy, and what the log will say of it.
+// It belongs to the goroutine that handles the request; clock alone is shared.
+type call struct {
+	proxy     *Proxy
+	event     event.Event
+	begun     time.Time
+	announced bool
+	clock     clock
+}
+
+func (p *Proxy) begin(t *tunnel, method, scheme, path string) *call {
+	now := p.now()
+	return &call{proxy: p, begun: now, event: event.Event{
+		Session: p.config.Session, Call: p.calls.Add(1), Time: now,
+		Method: method, Scheme: scheme, Host: t.host, Port: t.port, Path: path, Client: t.client,
+	}}
+}
+
+// started tells the log that the call goes out. A call that is refused is told twice
+// all the same: every call in the log has a start and an end.
+func (c *call) started() {
+	if c.announced {
+		return
+	}
+	c.announced = true
+	c.event.Phase = event.Start
+	c.proxy.config.Sink(c.event)
+}
+
+// ended tells the log how it went. The event is complete by then.
+func (c *call) ended() {
+	c.started()
+	now := c.proxy.now()
+	c.event.Phase, c.event.Time, c.event.Duration = event.End, now, now.Sub(c.begun)
+	c.event.Timing = c.clock.timing(now)
+	c.proxy.config.Sink(c.event)
+}
+
+// answered ends the call with an answer of ours.
+func (c *call) answered(a Answer, v event.Verdict) {
+	c.event.Verdict, c.event.Code, c.event.Reason, c.event.Status = v, a.Code, a.Message, a.Status
+	c.ended()
+}
+
+// note is a call that never became a request.
+func (p *Proxy) note(t *tunnel, method string, a Answer) {
+	v := event.Failed
+	if a.Code == CodeForbidden {
+		v = event.Denied
+	}
+	p.begin(t, method, "tcp", "").answered(a, v)
+}
+
+// refuse answers the child and ends the call. A WebSocket client takes a status of ours
+// for the server's last word (Codex gives up on any 4xx), where a closed connection
+// makes it fall back to plain requests, whose answer says why.
+func (c *call) refuse(w http.ResponseWriter, r *http.Request, a Answer, v event.Verdict) {
+	c.answered(a, v)
+	if isUpgrade(r.Header) {
+		panic(http.ErrAbortHandler)
+	}
+	a.write(w)
+}
+
+// clock collects the times of one exchange. The transport calls its hooks from other
+// goroutines, and may go on dialling after the request took another connection.
+type clock struct {
+	mu                                     sync.Mutex
+	name, nameDone, dial, dialDone         time.Time
+	handshake, handshakeDone, got, byte1st time.Time
+	kept                                   bool
+}
+
+func (k *clock) set(t *time.Time) {
+	now := time.Now()
+	k.mu.Lock()
+	if t.IsZero() {
+		*t = now
+	}
+	k.mu.Unlock()
+}
+
+func (k *clock) trace(interim func(int, http.Header) error) *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		DNSStart:          func(httptrace.DNSStartInfo) { k.set(&k.name) },
+		DNSDone:           func(httptrace.DNSDoneInfo) { k.set(&k.nameDone) },
+		ConnectStart:      func(string, string) { k.set(&k.dial) },
+		ConnectDone:       func(string, string, error) { k.set(&k.dialDone) },
+		TLSHandshakeStart: func() { k.set(&k.handshake) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { k.set(&k.handshakeDone) },
+		GotConn: func(i httptrace.GotConnInfo) {
+			k.set(&k.got)
+			k.mu.Lock()
+			k.kept = i.Reused
+			k.mu.Unlock()
+		},
+		GotFirstResponseByte: func() { k.set(&k.byte1st) },
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			return interim(code, http.Header(h))
+		},
+	}
+}
+
+func (k *clock) timing(end time.Time) *event.Timing {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.got.IsZero() {
+		return nil
+	}
+	t := &event.Timing{Kept: k.kept}
+	if !k.kept {
+		t.Name, t.Connect, t.TLS = span(k.name, k.nameDone), span(k.dial, k.dialDone), span(k.handshake, k.handshakeDone)
+	}
+	t.Wait, t.Body = span(k.got, k.byte1st), span(k.byte1st, end)
+	return t
+}
+
+func span(from, to time.Time) time.Duration {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return to.Sub(from)
+}

@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// tunnel is what is known of one client connection once its CONNECT was accepted. It
+// never changes after it was made: several HTTP/2 streams read it at once.
+type tunnel struct {
+	host   string // of the CONNECT line: lower case, no trailing dot, no brackets
+	port   int
+	secure bool   // the child speaks TLS inside
+	client string // the program, where the kernel or its CONNECT told
+}
+
+// tunnelConn carries its tunnel through crypto/tls and net/http to the handler. Its
+// bytes begin with what the door had read ahead.
+type tunnelConn struct {
+	net.Conn
+	ahead  []byte
+	tunnel *tunnel
+}
+
+func (c *tunnelConn) Read(p []byte) (int, error) {
+	if len(c.ahead) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.ahead)
+	if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+		c.ahead = nil
+	}
+	return n, nil
+}
+
+// CloseWrite lets crypto/tls and the splicer end one direction.
+func (c *tunnelConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Conn.Close()
+}
+
+// aheadWriter keeps what net/http had read behind the CONNECT head. goproxy drops the
+// buffer that Hijack returns, and a client that sends its ClientHello together with
+// the CONNECT would lose it.
+type aheadWriter struct{ http.ResponseWriter }
+
+func (w aheadWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &tunnelConn{Conn: conn}
+	if n := buffer.Reader.Buffered(); n > 0 {
+		peeked, _ := buffer.Reader.Peek(n)
+		c.ahead = append([]byte(nil), peeked...)
+	}
+	return c, buffer, nil
+}
+
+// handoff is a net.Listener whose connections were accepted elsewhere.
+type handoff struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandoff(addr net.Addr) *handoff {
+	return &handoff{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// give hands c to the server that accepts here; it reports false once that has closed.
+func (h *handoff) give(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.done:
+		return false
+	}
+}
+
+func (h *handoff) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handoff) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+func (h *handoff) Addr() net.Addr { return h.addr }

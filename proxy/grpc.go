@@ -1,0 +1,10 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+)
+
+func isGRPC(h http.Header) bool {
+	return strings.HasPrefix(h.Get("Content-Type"), "application/grpc")
+}

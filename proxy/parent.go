@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/net/proxy"
+)
+
+// ParentProxy reads the proxy variables of the environment that agentvault itself was
+// started in: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in both cases. The result
+// fits Upstream.Proxy; it is nil where no proxy is set.
+//
+// A name that the hosts file gives a loopback address is reached directly: a proxy on
+// another machine cannot mean this one. DNS is not asked for that, because a parent
+// with a SOCKS proxy may not want its names to leave any other way.
+func ParentProxy(env func(string) string) (func(*http.Request) (*url.URL, error), error) {
+	first := func(names ...string) string {
+		for _, n := range names {
+			if v := env(n); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	all := first("ALL_PROXY", "all_proxy")
+	c := httpproxy.Config{
+		HTTPSProxy: cmp.Or(first("HTTPS_PROXY", "https_proxy"), all),
+		HTTPProxy:  cmp.Or(first("HTTP_PROXY", "http_proxy"), all),
+		NoProxy:    first("NO_PROXY", "no_proxy"),
+	}
+	if c.HTTPSProxy == "" && c.HTTPProxy == "" {
+		return nil, nil
+	}
+	for _, v := range []string{c.HTTPSProxy, c.HTTPProxy} {
+		if err := checkProxy(v); err != nil {
+			return nil, err
+		}
+	}
+	choose := c.ProxyFunc()
+	local := hostsFile()
+	return func(r *http.Request) (*url.URL, error) {
+		u, err := choose(r.URL)
+		if u == nil || err != nil || local(r.URL.Hostname()) {
+			return nil, err
+		}
+		return u, nil
+	}, nil
+}
+
+func checkProxy(v string) error {
+	if v == "" {
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" {
+		// HOST:PORT without a scheme is common; httpproxy reads it as http://HOST:PORT.
+		if u, err = url.Parse("http://" + v); err != nil || u.Host == "" {
+			return errors.New("the proxy variable of the environment holds no address (want http://HOST:PORT or socks5://HOST:PORT)")
+		}
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return nil
+	}
+	return fmt.Errorf("the proxy variable of the environment has the unknown scheme %q (one of: http, https, socks5, socks5h)", u.Scheme)
+}
+
+// hostsFile returns whether the hosts file gives a name loopback addresses only. The
+// resolver's way to DNS is cut off, which leaves it the file.
+func hostsFile() func(host string) bool {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no DNS")
+	}}
+	var known sync.Map
+	return func(host string) bool {
+		if v, ok := known.Load(host); ok {
+			return v.(bool)
+		}
+		addrs, err := resolver.LookupNetIP(context.Background(), "ip", host)
+		local := err == nil && len(addrs) > 0
+		for _, a := range addrs {
+			local = local && a.Unmap().IsLoopback()
+		}
+		if ip, err := netip.ParseAddr(host); err == nil {
+			local = ip.IsLoopback()
+		}
+		known.Store(host, local)
+		return local
+	}
+}
+
+// dialThrough opens a tunnel to address through the parent's proxy.
+func dialThrough(ctx context.Context, d *net.Dialer, parent *url.URL, address string) (net.Conn, error) {
+	if parent.Scheme == "socks5" || parent.Scheme == "socks5h" {
+		socks, err := proxy.FromURL(parent, d)
+		if err != nil {
+			return nil, err
+		}
+		return socks.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
+	}
+	port := parent.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[parent.Scheme]
+	}
+	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(parent.Hostname(), port))
+	if err != nil {
+		return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
+	}
+	if parent.Scheme == "https" {
+		c = tls.Client(c, &tls.Config{ServerName: parent.Hostname(), MinVersion: tls.VersionTLS12})
+	}
+	tunnelled, err := connectThrough(ctx, c, parent, address)
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return tunnelled, nil
+}
+
+func connectThrough(ctx context.Context, c net.Conn, parent *url.URL, address string) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = c.SetDeadline(deadline)
+	}
+	r := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: make(http.Header)}
+	if u := parent.User; u != nil {
+		password, _ := u.Password()
+		r.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
+	}
+	if err := r.Write(c); err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(c)
+	resp, err := http.ReadResponse(reader, r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &parentRefusal{proxy: parent.Host, status: resp.Status}
+	}
+	t := &tunnelConn{Conn: c}
+	if n := reader.Buffered(); n > 0 {
+		t.ahead, _ = reader.Peek(n)
+	}
+	return t, c.SetDeadline(time.Time{})
+}

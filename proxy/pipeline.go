@@ -1,0 +1,329 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"agentvault/keyring"
+	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
+)
+
+// serve is the handler inside the tunnels.
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	p.handle(w, r, r.Context().Value(tunnelKey{}).(*tunnel))
+}
+
+// handle takes one request of the child the whole way: identity, rules, credential,
+// exchange.
+func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
+	rules := p.rules.Load()
+	if r.URL.Path == "" && r.URL.Opaque == "" {
+		r.URL.Path = "/" // of an absolute form; it is what will be sent
+	}
+	path := r.URL.EscapedPath()
+	c := p.begin(t, r.Method, scheme(r, t), p.guard.mask(path))
+	if name := program(r); name != "" {
+		c.event.Client = p.guard.mask(name)
+	}
+	for _, check := range []func(*http.Request, *tunnel) (Answer, bool){checkIdentity, checkForm} {
+		if a, refused := check(r, t); refused {
+			c.refuse(w, r, a, event.Denied)
+			return
+		}
+	}
+	cleanHops(r.Header)
+	if where, found := p.guard.leakInHead(r, path); found {
+		c.refuseLeak(w, r, where)
+		return
+	}
+	c.event.Auth = inject.ClientAuth(r)
+	x := p.newExchange(c, t, r)
+	out := x.outgoing()
+	x.found = rules.finder.Find(out)
+	service, a, verdict := p.decide(r.Context(), rules, c, path, x.found)
+	if a.Code != "" {
+		c.refuse(w, r, a, verdict)
+		return
+	}
+	x.service = service
+	if service != nil {
+		if a, verdict := x.credential(out); a.Code != "" {
+			c.refuse(w, r, a, verdict)
+			return
+		}
+	}
+	x.run(w, out)
+}
+
+func scheme(r *http.Request, t *tunnel) string {
+	name := "http"
+	if isUpgrade(r.Header) {
+		name = "ws"
+	}
+	if t.secure {
+		name += "s"
+	}
+	return name
+}
+
+// checkIdentity holds the CONNECT host, the SNI and the Host or :authority together:
+// they are one host, or nothing is sent.
+func checkIdentity(r *http.Request, t *tunnel) (Answer, bool) {
+	defaultPort := 80
+	if t.secure {
+		defaultPort = 443
+	}
+	refuse := func(what, name string) (Answer, bool) {
+		return Answer{Status: http.StatusMisdirectedRequest, Code: CodeMisdirected,
+			Message: fmt.Sprintf("%s is %q, but the connection was made for %s", what, name, joinAuthority(t.host, t.port, defaultPort)),
+			Help:    "agentvault sends a request to the host of its connection only; let the client connect to the host that it means"}, true
+	}
+	host, port, err := splitAuthority(r.Host, defaultPort)
+	if err != nil {
+		return badHost(err), true
+	}
+	if host != t.host || port != t.port {
+		return refuse("the request's host", r.Host)
+	}
+	if r.TLS != nil && r.TLS.ServerName != "" {
+		if sni, err := rule.CanonicalHost(r.TLS.ServerName); err != nil || sni != t.host {
+			return refuse("the TLS server name", r.TLS.ServerName)
+		}
+	}
+	if a, refused := refusedHost(host); refused {
+		return a, true
+	}
+	return Answer{}, false
+}
+
+// checkForm refuses what no client of an API sends, and what would be read in one way by
+// the rules and in another by the server.
+func checkForm(r *http.Request, _ *tunnel) (Answer, bool) {
+	switch r.Method {
+	case http.MethodTrace, "TRACK", http.MethodConnect:
+		return Answer{Status: http.StatusMethodNotAllowed, Code: CodeMethod,
+			Message: fmt.Sprintf("%s is refused", r.Method),
+			Help:    "TRACE and TRACK send the request's own credential back; a tunnel does not begin inside a tunnel"}, true
+	}
+	star := r.URL.Path == "*" && r.Method == http.MethodOptions
+	if r.URL.Opaque != "" || !star && !strings.HasPrefix(r.URL.Path, "/") {
+		return Answer{Status: http.StatusBadRequest, Code: CodePath,
+			Message: "the request's target is no path", Help: "a path begins with a slash; * is for OPTIONS alone"}, true
+	}
+	lines := 0
+	for _, values := range r.Header {
+		lines += len(values)
+	}
+	if lines > maxHeaders {
+		return Answer{Status: http.StatusRequestHeaderFieldsTooLarge, Code: CodeHeaders,
+			Message: fmt.Sprintf("the request has %d header lines; the limit is %d", lines, maxHeaders), Help: "send fewer headers"}, true
+	}
+	return Answer{}, false
+}
+
+// decide asks the rules. It returns the service that covers the call, nil for a call
+// that passes without one, or an answer that refuses it.
+func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, found []inject.Found) (*Service, Answer, event.Verdict) {
+	m := rules.Set.Match(c.event.Host, c.event.Port, c.event.Method, path)
+	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
+		m = plainMatch(rules, m, c, path)
+	}
+	c.event.Service, c.event.Reason = m.Service, m.Reason
+	for _, f := range found {
+		c.event.Auth = "placeholder"
+		if m.Kind != rule.Covered || f.Service != m.Service {
+			return nil, misdirected(f, c, m), event.Denied
+		}
+	}
+	switch m.Kind {
+	case rule.Covered:
+		s := rules.Services[Endpoint{m.Service, m.Endpoint}]
+		return &s, Answer{}, ""
+	case rule.Denied:
+		return nil, Answer{Status: http.StatusForbidden, Code: CodeDenied, Service: m.Service,
+			Message: m.Reason, Help: "the human who started this session forbade this call; do not retry it"}, event.Denied
+	case rule.Ambiguous:
+		return nil, Answer{Status: http.StatusBadRequest, Code: CodePath, Service: m.Service,
+			Message: m.Reason, Help: "send the path in its plain form"}, event.Denied
+	}
+	return p.unmatched(ctx, rules, c, path)
+}
+
+// unmatched is the policy for what no service, or no allow rule, covers.
+func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path string) (*Service, Answer, event.Verdict) {
+	c.event.Verdict = event.Uncovered
+	switch rules.Unmatched {
+	case Allow:
+		c.event.Verdict = event.Passed
+		return nil, Answer{}, ""
+	case Warn, "":
+		return nil, Answer{}, ""
+	case Ask:
+		if p.config.Ask != nil {
+			held := c.event
+			held.Phase, held.Verdict = event.Start, event.Held
+			if p.config.Ask(ctx, held) {
+				return nil, Answer{}, ""
+			}
+			return nil, Answer{Status: http.StatusForbidden, Code: CodeHeld, Service: c.event.Service,
+				Message: "the human did not allow this call", Help: "do not retry it without asking"}, event.Denied
+		}
+	}
+	a := Answer{Status: http.StatusForbidden, Code: CodeUnmatched, Service: c.event.Service,
+		Message: c.event.Reason + `, and the session refuses such calls (unmatched = "deny")`,
+		Help:    "ask the human to add this to agentvault.toml and to start the session again"}
+	if rules.Cover != nil {
+		a.Config = rules.Cover(c.event.Host, c.event.Port, c.event.Method, path)
+	}
+	return nil, a, event.Denied
+}
+
+// plainMatch maps port 80 of plain HTTP onto a pattern without a port, which means the
+// default port of the scheme.
+func plainMatch(rules *Rules, m rule.Match, c *call, path string) rule.Match {
+	if m.Kind == rule.None && c.event.Port == 80 {
+		return rules.Set.Match(c.event.Host, 443, c.event.Method, path)
+	}
+	return m
+}
+
+func misdirected(f inject.Found, c *call, m rule.Match) Answer {
+	why := fmt.Sprintf("%s belongs to another service than %q, which covers this request", f.Service, m.Service)
+	if m.Kind != rule.Covered {
+		why = fmt.Sprintf("service %q does not cover %s %s%s", f.Service, c.event.Method, c.event.Host, c.event.Path)
+	}
+	return Answer{Status: http.StatusForbidden, Code: CodePlaceholder, Service: f.Service,
+		Message: fmt.Sprintf("%s holds the placeholder of service %q: %s", f.Where, f.Service, why),
+		Help:    "the value in the environment stands for a credential of that service alone; send it to that service's hosts only, or ask the human to cover this call in agentvault.toml"}
+}
+
+// credential puts the service's credential into out, or says why it may not.
+func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
+	s, e := x.service, &x.call.event
+	e.Verdict = event.Passed
+	if len(x.found) == 0 {
+		switch {
+		case s.Secret.IsZero():
+			return Answer{}, ""
+		case !s.Always:
+			e.Reason = "covered, and nothing was added: the agent did not present its placeholder"
+			return Answer{}, ""
+		}
+	}
+	e.Secret = s.Secret.String()
+	if len(x.found) > 1 && !s.Copies {
+		return Answer{Status: http.StatusForbidden, Code: CodeCopies, Service: s.Name,
+			Message: fmt.Sprintf("the placeholder stands in %d places of one request (%s)", len(x.found), places(x.found)),
+			Help:    "send it once; if the API needs both, the human can set copies = true on the service"}, event.Denied
+	}
+	if !x.tunnel.secure && !(s.Insecure && isLoopback(x.tunnel.host)) {
+		return Answer{Status: http.StatusForbidden, Code: CodeInsecure, Service: s.Name,
+			Message: "a credential is never sent over plain HTTP",
+			Help:    "use https; for a server on this machine the human can set insecure = true on the service and address it as localhost"}, event.Denied
+	}
+	item, err := x.proxy.config.Secrets.Get(x.in.Context(), s.Secret)
+	if err != nil {
+		return secretAnswer(s, err), event.Failed
+	}
+	return x.put(out, item)
+}
+
+// put injects an item into out after its binding was checked.
+func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verdict) {
+	s, e := x.service, &x.call.event
+	if a, refused := checkBinding(s, item, x.tunnel); refused {
+		return a, event.Denied
+	}
+	x.secret = item.Value
+	x.proxy.guard.learn(s.Name, x.proxy.rules.Load().mask(s.Name), item.Value)
+	where := make([]string, 0, 1)
+	found := x.found
+	if _, owner := s.Inject.(inject.Owner); owner {
+		found = nil // the injector deals with the placeholder itself
+	}
+	for _, f := range found {
+		if err := f.Replace(out, item.Value); err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		where = append(where, f.Where)
+	}
+	if len(found) == 0 {
+		slot, err := s.Inject.Inject(out, item.Value)
+		if errors.Is(err, inject.ErrNoSlot) {
+			e.Reason = "covered, and nothing was added: " + err.Error()
+			return Answer{}, ""
+		}
+		if err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		where = append(where, slot)
+	}
+	e.Verdict, e.Where, e.Reason = event.Injected, strings.Join(where, ", "), ""
+	x.injected = true
+	return Answer{}, ""
+}
+
+// checkBinding holds the secret to the hosts that were named when it was stored.
+func checkBinding(s *Service, item keyring.Item, t *tunnel) (Answer, bool) {
+	if item.Hosts == nil && !s.Secret.Stored() {
+		return Answer{}, false
+	}
+	for _, text := range item.Hosts {
+		if h, err := rule.ParseHost(text); err == nil && h.Match(t.host, t.port) {
+			return Answer{}, false
+		}
+	}
+	host := joinAuthority(t.host, t.port, 443)
+	message := fmt.Sprintf("secret %s is bound to %s and may not be sent to %s", s.Secret, strings.Join(item.Hosts, ", "), host)
+	if len(item.Hosts) == 0 {
+		message = fmt.Sprintf("secret %s is not bound to any host", s.Secret)
+	}
+	return Answer{Status: http.StatusForbidden, Code: CodeBinding, Service: s.Name, Message: message,
+		Help: fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s", s.Secret.Name, host)}, true
+}
+
+func secretAnswer(s *Service, err error) Answer {
+	a := Answer{Status: http.StatusBadGateway, Code: CodeSecret, Service: s.Name,
+		Message: fmt.Sprintf("service %q: %v", s.Name, err), Help: "ask the human to look at it: agentvault secret list"}
+	var h interface{ Hint() string }
+	switch {
+	case errors.As(err, &h) && h.Hint() != "":
+		a.Help = h.Hint()
+	case errors.Is(err, keyring.ErrNotFound) && s.Secret.Stored():
+		a.Help = "ask the human to store it: agentvault secret set " + s.Secret.Name
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, keyring.ErrUnavailable):
+		a.Status, a.Help = http.StatusServiceUnavailable, "the place where the secret is kept does not answer; try again later"
+	}
+	return a
+}
+
+func injectAnswer(s *Service, err error) Answer {
+	a := Answer{Status: http.StatusBadGateway, Code: CodeInject, Service: s.Name,
+		Message: fmt.Sprintf("service %q: %v", s.Name, err), Help: "ask the human to check the service's auth and the stored secret"}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		a.Help = h.Hint()
+	}
+	return a
+}
+
+func places(found []inject.Found) string {
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Where)
+	}
+	return strings.Join(names, ", ")
+}
+
+// isLoopback is by name: whoever can write the hosts file owns the machine already, but
+// a DNS answer must not make a host "local".
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,241 @@
+// Package proxy stands between one child and the network. It listens on loopback,
+// answers its own session alone, and puts the real credential into each request that
+// a service covers.
+//
+// A request passes the door (door.go: who asks, and for which host), the tunnel
+// (tunnel.go: TLS with a leaf of the session's CA), the pipeline (pipeline.go: identity,
+// rules, secret, injection) and the exchange (exchange.go: upstream and back).
+//
+// elazarl/goproxy keeps the door for CONNECT; inside the tunnel the standard library's
+// server speaks HTTP/1.1 and HTTP/2 with the child.
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/elazarl/goproxy"
+
+	"agentvault/keyring"
+	"agentvault/proxy/ca"
+	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
+)
+
+// Policy says what becomes of a call that no service covers.
+type Policy string
+
+// The policies.
+const (
+	Allow Policy = "allow" // passes, without a warning
+	Warn  Policy = "warn"  // passes and is shown
+	Ask   Policy = "ask"   // waits for the human
+	Deny  Policy = "deny"  // is refused
+)
+
+// Service is where a matched request gets its credential from.
+type Service struct {
+	Name   string
+	Secret keyring.Ref // zero for a service without a credential
+	Inject inject.Injector
+	// Always adds the credential to a request that shows none; otherwise it goes only
+	// where the child presents the placeholder.
+	Always bool
+	// Insecure permits plain HTTP to loopback.
+	Insecure bool
+	// Copies permits more than one placeholder in a request.
+	Copies bool
+	// Placeholder is what the child holds in place of the secret; may be empty.
+	Placeholder string
+}
+
+// Endpoint is how a rule.Match names a service: one service may have several, each with
+// an injector of its own.
+type Endpoint struct {
+	Service string
+	Index   int
+}
+
+// Rules are one consistent set of decisions. A Rules is never changed after it was
+// given to the proxy; Swap replaces it.
+type Rules struct {
+	Set       *rule.Set
+	Services  map[Endpoint]Service
+	Unmatched Policy
+	Tunnel    []rule.Host // never intercepted
+	// Cover returns the TOML that would cover a call, for the agent's answer and the view.
+	Cover func(host string, port int, method, path string) string
+
+	finder *inject.Finder
+	masks  map[string]string // service -> what the child sees in place of the secret
+}
+
+// Secrets resolves refs; keyring.Resolver does it in the product.
+type Secrets interface {
+	Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error)
+	Refresh(ctx context.Context, ref keyring.Ref) (item keyring.Item, changed bool, err error)
+}
+
+// Config is everything that a proxy needs. The zero values of the optional fields work.
+type Config struct {
+	Session   string
+	Token     string // shown by the child as the proxy's password
+	Authority *ca.Authority
+	Rules     *Rules
+	Secrets   Secrets
+	// Sink takes every event, in order within a call. It is called on the request's path.
+	Sink func(event.Event)
+	// Owns says whether the kernel knows a client's socket as one of the child's process
+	// tree, and names the program. Optional.
+	Owns func(client, server netip.AddrPort) (program string, ok bool)
+	// Ask holds a call until the human has decided; nil denies. Optional.
+	Ask      func(ctx context.Context, e event.Event) bool
+	Upstream Upstream
+	Now      func() time.Time // optional
+}
+
+// Proxy serves one session.
+type Proxy struct {
+	config Config
+	rules  atomic.Pointer[Rules]
+	calls  atomic.Uint64
+	now    func() time.Time
+
+	transports *transports
+	dialer     *net.Dialer
+	guard      guard
+	goproxy    *goproxy.ProxyHttpServer
+	door       *http.Server
+	inner      *http.Server
+	inside     *handoff
+	tls        *tls.Config
+
+	mu      sync.Mutex
+	tunnels map[net.Conn]struct{} // blind tunnels, which no server knows
+	closed  bool
+}
+
+// New prepares a proxy; Serve starts it.
+func New(c Config) (*Proxy, error) {
+	switch {
+	case c.Token == "":
+		return nil, errors.New("proxy: no session token")
+	case c.Authority == nil:
+		return nil, errors.New("proxy: no authority")
+	}
+	if c.Sink == nil {
+		c.Sink = func(event.Event) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	p := &Proxy{config: c, now: c.Now, tunnels: make(map[net.Conn]struct{})}
+	p.transports = newTransports(c.Upstream)
+	p.dialer = newDialer()
+	p.Swap(c.Rules)
+	quiet := log.New(io.Discard, "", 0) // net/http reports clients' mistakes here; events tell them better
+	p.tls = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		// One config for all connections: its session tickets work across them.
+		GetCertificate: p.leaf,
+	}
+	p.door = newServer(http.HandlerFunc(p.enter), quiet)
+	p.door.ConnContext = withClient
+	p.inner = newServer(http.HandlerFunc(p.serve), quiet)
+	p.inner.TLSConfig = p.tls
+	p.inner.ConnContext = withTunnel
+	p.goproxy = newGoproxy(p, quiet)
+	return p, nil
+}
+
+// Swap replaces the rules; calls that have begun keep theirs. nil stands for no service
+// and unmatched = "warn".
+func (p *Proxy) Swap(r *Rules) {
+	if r == nil {
+		set, _ := rule.New(nil)
+		r = &Rules{Set: set, Unmatched: Warn}
+	}
+	next := *r
+	placeholders := make(map[string]string)
+	next.masks = make(map[string]string)
+	for _, s := range r.Services {
+		next.masks[s.Name] = "‹" + s.Name + "›"
+		if s.Placeholder != "" {
+			placeholders[s.Placeholder] = s.Name
+			next.masks[s.Name] = s.Placeholder
+		}
+	}
+	next.finder = inject.NewFinder(placeholders)
+	p.rules.Store(&next)
+}
+
+// Serve accepts the child's connections from l until Close. It always returns an error
+// that is not nil; after Close it is http.ErrServerClosed.
+func (p *Proxy) Serve(l net.Listener) error {
+	inside := newHandoff(l.Addr())
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return http.ErrServerClosed
+	}
+	p.inside = inside
+	p.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.inner.Serve(inside)
+	}()
+	err := p.door.Serve(l)
+	_ = inside.Close()
+	<-done
+	return err
+}
+
+// Close ends the listener and every connection, and waits for nothing. Calls that were
+// under way end with an event each.
+func (p *Proxy) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	inside := p.inside
+	for c := range p.tunnels {
+		_ = c.Close()
+	}
+	p.mu.Unlock()
+	err := p.door.Close()
+	if inside != nil {
+		_ = inside.Close()
+	}
+	if e := p.inner.Close(); err == nil {
+		err = e
+	}
+	p.transports.close()
+	return err
+}
+
+// track remembers a blind tunnel for Close; it reports false once the proxy has closed.
+func (p *Proxy) track(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.tunnels[c] = struct{}{}
+	return true
+}
+
+func (p *Proxy) untrack(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.tunnels, c)
+}

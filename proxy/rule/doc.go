@@ -1,0 +1,20 @@
+// Package rule decides which service a call belongs to and whether that service lets
+// it through: host, port, method and path in, one Match out.
+//
+// It is pure: no HTTP types, no secrets, no I/O, and beside the standard library only the Go project's tables for international names. A Set
+// never changes after New and is safe for concurrent use.
+//
+// # Which service
+//
+// Most specific wins, in this order: an exact host before a wildcard; a port before
+// none before any; the longest literal path; of two with equal literals the one with
+// fewer `**`, then the one with more segments. Two services that are equal in all of
+// that and can both match one call are a TieError of New, never a coin toss.
+//
+// # Paths
+//
+// A request's path is matched in every way in which a common origin could read it (see
+// Readings). Where the readings lead to different decisions the answer is Ambiguous,
+// which the caller refuses: the rules must never hold one opinion of a path and the
+// origin another. The query takes no part.
+package rule

@@ -1,0 +1,214 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+// barMost is the most rows that the bar takes from the agent.
+const barMost = 4
+
+// Foot draws the rows under the agent, from a Store that somebody else feeds. The rows
+// are styled text of exactly the width asked for, end in an SGR reset and move no cursor.
+// It keeps nothing: what is drawn follows from the fields and the arguments.
+type Foot struct {
+	Store  *Store
+	Styles Styles
+	// Hotkey is how the key that opens the view is written; "^]" when empty.
+	Hotkey string
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Question is what waits for the human, nil for nothing.
+	Question *Question
+}
+
+// Question is a call that waits for leave. Its texts are escaped before they are drawn.
+type Question struct {
+	Method, Host, Path string
+	Reason             string        // who asks: "asked by rule stripe"
+	Waiting            int           // how many more questions wait behind it
+	Left               time.Duration // until the answer is no
+}
+
+// Bar is one row, and a row more for each endpoint that is uncovered or denied and has
+// not been read, four at most. A question takes a row of its own above the last.
+func (f *Foot) Bar(width int) []string {
+	if width <= 0 {
+		return nil
+	}
+	var rows []string
+	most := barMost - 1
+	if f.Question != nil {
+		most--
+	}
+	unread := f.Store.Unread(nil)
+	for _, row := range alertRows(&f.Styles, unread, width, most) {
+		rows = append(rows, f.finish(row, width))
+	}
+	return append(rows, f.bottom(width, true, len(unread) > 0)...)
+}
+
+// Dock is a list of the newest calls in height rows, above the row of the bar.
+func (f *Foot) Dock(width, height int) []string {
+	if width <= 0 || height <= 0 {
+		return nil
+	}
+	bottom := f.bottom(width, false, len(f.Store.Unread(nil)) > 0)
+	if len(bottom) > height {
+		return bottom[len(bottom)-height:]
+	}
+	var rows []string
+	room := height - len(bottom)
+	if room >= 4 { // a line between the agent and us, where it costs no more than a quarter
+		rows = append(rows, f.finish(rule(&f.Styles, "", width), width))
+	}
+	cols := columnsFor(width)
+	if room >= 2 {
+		rows = append(rows, f.finish(cols.header(&f.Styles), width))
+	}
+	now := f.now()
+	for _, c := range f.Store.Last(room - len(rows)) {
+		rows = append(rows, f.finish(cols.call(&f.Styles, c, now, false), width))
+	}
+	for len(rows) < room {
+		rows = append(rows, f.finish("", width))
+	}
+	return append(rows, bottom...)
+}
+
+// bottom is the question, if there is one, and the row of counts.
+func (f *Foot) bottom(width int, newest, unread bool) []string {
+	var rows []string
+	if f.Question != nil {
+		rows = append(rows, f.finish(f.question(width), width))
+	}
+	return append(rows, f.finish(f.status(width, newest, unread), width))
+}
+
+// status is the row of counts: what there was, what needs a look, the newest call, and
+// the key that shows more.
+func (f *Foot) status(width int, newest, unread bool) string {
+	s, st := f.Store, &f.Styles
+	hint := f.hint(width, unread)
+	alerts := fitPieces(alertCounts(s), "  ", max(width-cells(hint)-18, 0))
+	behind := ""
+	if len(alerts) > 0 {
+		behind = "   " + join(st, alerts, "  ")
+	}
+	counts := fitPieces([]piece{
+		{"◆ " + fmtCalls(s.Calls()), accent, 0},
+		{countOf(event.Injected, s.Count(event.Injected)), plain, 1},
+		{countOf(event.Passed, s.Count(event.Passed)), quietly, 3},
+		{countOf(event.Tunnelled, s.Count(event.Tunnelled)), quietly, 4},
+		{countOf(event.Failed, s.Count(event.Failed)), plain, 2},
+	}, " · ", width-2-cells(behind)-cells(hint)-2)
+	line := "  " + join(st, counts, " · ") + behind
+	room := width - cells(line) - cells(hint)
+	if call := s.Newest(); newest && call != nil && room >= 30 {
+		text := f.newest(call, min(room-5, 64))
+		line += "     " + st.in(quietly, text)
+	}
+	return sides(line, hint, width)
+}
+
+// hint is the end of the row: what key does what.
+func (f *Foot) hint(width int, unread bool) string {
+	key := f.Hotkey
+	if key == "" {
+		key = "^]"
+	}
+	text := key + " view "
+	if unread && width >= 64 {
+		text = key + " view   " + key + " a read "
+	}
+	if width < 36 {
+		return ""
+	}
+	return f.Styles.in(quietly, text)
+}
+
+// newest is a call in width cells: POST api.anthropic.com/v1/messages 200 1.2s.
+func (f *Foot) newest(c *Call, width int) string {
+	end := " " + ellipsis
+	if c.Done {
+		end = " " + fmtStatus(c.Status) + " " + fmtDuration(c.Duration)
+	}
+	if c.Phase == event.Note {
+		end = ""
+	}
+	method := left(c.method(), min(cells(c.method()), methodWidth)) + " "
+	path := c.Path
+	if path == "" && c.Phase == event.Note {
+		path = " " + c.Reason
+	}
+	return method + target(c.HostPort(), path, width-cells(method)-cells(end)) + end
+}
+
+// question is the row that asks. What is asked about keeps the room, what goes is what
+// the keys are for and how long there is.
+func (f *Foot) question(width int) string {
+	q, st := f.Question, &f.Styles
+	ask, keys := "  ? allow", "[o]nce  [s]ession  [a]lways  [d]eny"
+	if q.Waiting > 0 && width >= 100 {
+		ask += fmt.Sprintf(" (1 of %d)", q.Waiting+1)
+	}
+	if width < 100 {
+		keys = "[o/s/a/d]"
+	}
+	seconds := right(strconv.Itoa(int(max(q.Left, 0)/time.Second)), 5) + " s "
+	if width < 60 {
+		ask, seconds = "  ?", " "
+	}
+	method := safe(q.Method) + " "
+	room := width - cells(ask) - 2 - cells(method) - 2 - cells(keys) - cells(seconds)
+	reason := ""
+	if room >= 44 {
+		reason = "   " + safe(q.Reason)
+		room := max(room*2/5, room-cells(safe(q.Host)+safe(q.Path)))
+		reason = left(reason, min(cells(reason), room))
+	}
+	address := target(safe(q.Host), safe(q.Path), room-cells(reason))
+	return sides(st.in(warning, ask)+"  "+method+address+st.in(quietly, reason), "  "+st.in(strong, keys)+st.in(quietly, seconds), width)
+}
+
+func (f *Foot) now() time.Time {
+	if f.Now != nil {
+		return f.Now()
+	}
+	return time.Now()
+}
+
+// finish makes line a row: exactly width cells, nothing left switched on.
+func (f *Foot) finish(line string, width int) string { return fill(line, width) + reset }
+
+// countOf is "39 injected", nothing where n is none.
+func countOf(v event.Verdict, n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10) + " " + markOf(v).word
+}
+
+// alertCounts is what needs a look, by number: endpoints that are uncovered or denied,
+// connections that went around the proxy, calls that wait.
+func alertCounts(s *Store) []piece {
+	var pieces []piece
+	for _, a := range []struct {
+		v    event.Verdict
+		n    uint64
+		drop int
+	}{
+		{event.Held, s.Count(event.Held), 0},
+		{event.Uncovered, s.EndpointsWith(event.Uncovered), 0},
+		{event.Denied, s.EndpointsWith(event.Denied), 1},
+		{event.Bypassed, s.Count(event.Bypassed), 1},
+	} {
+		if text := countOf(a.v, a.n); text != "" {
+			pieces = append(pieces, piece{markOf(a.v).sign + " " + text, warning, a.drop})
+		}
+	}
+	return pieces
+}

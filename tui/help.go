@@ -1,0 +1,44 @@
+package tui
+
+import "strings"
+
+// helpKeys is what the help screen says about keys.
+var helpKeys = [...][2]string{
+	{"↑ ↓ j k", "choose a row; pgup, pgdn, home, end, g, G go further"},
+	{"f", "follow the newest call"},
+	{"enter", "detail of a call; the calls of an endpoint or a service"},
+	{"/", "filter, see below"},
+	{"u", "uncovered only"},
+	{"p", "pause: the list stands still, the calls do not"},
+	{"a", "mark what is in the banner as read"},
+	{"y", "copy the TOML that covers the call, or its address"},
+	{"s", "sort the endpoints another way"},
+	{"tab 1 2 3 4", "calls, endpoints, services, bypasses"},
+	{"esc", "close the detail, then clear the filter"},
+	{"q ctrl+c", "leave the view; the agent goes on"},
+}
+
+// helpLines is the help screen in exactly height lines.
+func (m *inspector) helpLines(height int) []string {
+	st := &m.styles
+	lines := []string{""}
+	for _, k := range helpKeys {
+		lines = append(lines, "  "+st.in(accent, left(k[0], 14))+k[1])
+	}
+	lines = append(lines, "", "  "+st.in(accent, left("filter", 14))+"host:github status:4xx verdict:uncovered -method:get \"some text\"")
+	lines = append(lines, "  "+left("", 14)+st.in(quietly, "fields: "+strings.Join(filterFields[:], " ")), "")
+	signs := make([]string, 0, len(marks))
+	for _, k := range marks {
+		signs = append(signs, st.in(k.tone, k.sign)+" "+k.word)
+	}
+	half := (len(signs) + 1) / 2
+	lines = append(lines, "  "+st.in(accent, left("signs", 14))+strings.Join(signs[:half], "   "))
+	lines = append(lines, "  "+left("", 14)+strings.Join(signs[half:], "   "))
+	if len(lines) > height {
+		lines = lines[:max(height, 0)]
+	}
+	for len(lines) < height {
+		lines = append(lines, "")
+	}
+	return lines
+}

@@ -1,0 +1,233 @@
+package tui
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"agentvault/proxy/event"
+)
+
+// tab is one of the inspector's lists.
+type tab int
+
+const (
+	callsTab tab = iota
+	endpointsTab
+	servicesTab
+	bypassesTab
+	tabCount
+)
+
+var tabNames = [tabCount]string{"calls", "endpoints", "services", "bypasses"}
+
+// inspector is the view over the whole screen. Update folds and moves, View draws; what
+// touches the world is a command.
+type inspector struct {
+	ctx    context.Context
+	cfg    Config
+	store  *Store
+	styles Styles
+	feed   *feed
+
+	width, height int
+	now           time.Time
+	dropped       uint64
+	ended         bool // no event will come any more
+
+	tab       tab
+	calls     list[*Call]
+	bypasses  list[*Call]
+	endpoints list[*Endpoint]
+	services  list[*Service]
+	sort      endpointSort
+
+	filter  Filter
+	typed   string // the filter as it is written
+	prior   string // what esc goes back to while typing
+	wrong   string // what is wrong with what is typed
+	typing  bool
+	only    bool // uncovered only
+	detail  bool
+	help    bool
+	notice  string // what the last key did; the next key clears it
+	rows    []*Call
+	paused  bool
+	held    []*Call // the rows at the moment of the pause
+	heldEnd uint64  // the row that came next then
+	failed  error   // a panic in a command
+}
+
+// tickMsg moves the clock in the head and the times of calls under way.
+type tickMsg time.Time
+
+// panicMsg is what a command that panicked leaves: it runs on a goroutine of Bubble
+// Tea's, where nobody else would catch it.
+type panicMsg struct{ err error }
+
+// noticeMsg is shown in the last row until the next key.
+type noticeMsg string
+
+// newInspector folds the backlog; it reads and writes nothing.
+func newInspector(ctx context.Context, cfg Config) *inspector {
+	cfg = cfg.withDefaults()
+	m := &inspector{
+		ctx:    ctx,
+		cfg:    cfg,
+		store:  cfg.Store,
+		styles: NewStyles(cfg.Env),
+		feed:   &feed{events: cfg.Events, drops: cfg.Dropped},
+		width:  80,
+		height: 24,
+		now:    cfg.Now(),
+	}
+	for _, e := range cfg.Backlog {
+		m.store.Apply(e)
+	}
+	m.calls.follow, m.bypasses.follow = true, true
+	m.refresh()
+	return m
+}
+
+// Init waits for events and starts the clock.
+func (m *inspector) Init() tea.Cmd { return tea.Batch(m.wait(), m.tick()) }
+
+// Update takes one message.
+func (m *inspector) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case batchMsg:
+		cmd = m.take(msg)
+	case tickMsg:
+		m.now = time.Time(msg)
+		cmd = m.tick()
+	case noticeMsg:
+		m.notice = string(msg)
+	case panicMsg:
+		m.failed = msg.err
+		cmd = tea.Quit
+	case tea.KeyMsg:
+		cmd = m.key(msg)
+	default:
+		return m, nil
+	}
+	m.refresh()
+	return m, cmd
+}
+
+// take folds a batch and waits for the next.
+func (m *inspector) take(b batchMsg) tea.Cmd {
+	for _, e := range b.events {
+		m.store.Apply(e)
+	}
+	m.dropped = b.dropped
+	m.now = m.latest(b.events)
+	if b.ended {
+		m.ended = true
+		return nil
+	}
+	return m.wait()
+}
+
+// latest keeps the clock from standing behind the events on the screen.
+func (m *inspector) latest(events []event.Event) time.Time {
+	now := m.now
+	for _, e := range events {
+		if e.Time.After(now) {
+			now = e.Time.In(now.Location())
+		}
+	}
+	return now
+}
+
+// wait is the command that brings the next batch.
+func (m *inspector) wait() tea.Cmd {
+	return guarded(func() tea.Msg { return m.feed.next(m.ctx) })
+}
+
+func (m *inspector) tick() tea.Cmd {
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg(m.cfg.Now()) })
+}
+
+// refresh brings the lists and their windows up to date with the store and the screen.
+func (m *inspector) refresh() {
+	f := m.frame()
+	m.calls.resize(f.list)
+	m.bypasses.resize(f.list)
+	m.endpoints.resize(f.list)
+	m.services.resize(f.list)
+	switch m.tab {
+	case callsTab:
+		m.calls.set(m.matching(m.calls.rows[:0], nil))
+	case bypassesTab:
+		m.bypasses.set(m.matching(m.bypasses.rows[:0], isBypass))
+	case endpointsTab:
+		m.endpoints.set(m.sortedEndpoints())
+	case servicesTab:
+		m.services.set(m.store.Services())
+	}
+}
+
+func isBypass(c *Call) bool { return c.Verdict == event.Bypassed }
+
+// matching appends the rows that filter and only let through, and also where it is set.
+func (m *inspector) matching(dst []*Call, also func(*Call) bool) []*Call {
+	rows := m.held
+	if !m.paused {
+		m.rows = m.store.Rows(m.rows[:0])
+		rows = m.rows
+	}
+	for _, c := range rows {
+		if also != nil && !also(c) || m.only && !uncovered(&c.Event) || !m.filter.Match(c) {
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// sortedEndpoints is the table in the chosen order, filtered like the calls.
+func (m *inspector) sortedEndpoints() []*Endpoint {
+	var rows []*Endpoint
+	for _, p := range m.store.Endpoints() {
+		if m.only && !p.uncovered() || !m.filter.Match(p.asCall()) {
+			continue
+		}
+		rows = append(rows, p)
+	}
+	slices.SortStableFunc(rows, m.sort.compare)
+	return rows
+}
+
+// current is the list of the tab that is shown, to be moved in.
+func (m *inspector) current() interface {
+	move(int)
+	page(int)
+	home()
+	end()
+} {
+	switch m.tab {
+	case endpointsTab:
+		return &m.endpoints
+	case servicesTab:
+		return &m.services
+	case bypassesTab:
+		return &m.bypasses
+	}
+	return &m.calls
+}
+
+// chosenCall is the call that detail and copy are about.
+func (m *inspector) chosenCall() (*Call, bool) {
+	switch m.tab {
+	case callsTab:
+		return m.calls.chosen()
+	case bypassesTab:
+		return m.bypasses.chosen()
+	}
+	return nil, false
+}

@@ -1,0 +1,94 @@
+package margin
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// checkFilter is the law of the filter: any split gives the same output, and on no terminal that
+// follows the documents does the cursor, a region or an erasure reach our rows, wherever the
+// cursor was at the start.
+func checkFilter(t *testing.T, in []byte, at uint) {
+	t.Helper()
+	const cols, rows, height = 12, 6, 8
+	whole := NewFilter(cols, rows, height, nil).Append(nil, in)
+	bytewise := NewFilter(cols, rows, height, nil)
+	var got []byte
+	for i := range in {
+		got = bytewise.Append(got, in[i:i+1])
+	}
+	if !bytes.Equal(whole, got) {
+		t.Fatalf("%q\nin one piece %q\nbyte by byte %q", in, whole, got)
+	}
+	split := NewFilter(cols, rows, height, nil)
+	k := int(at % uint(len(in)+1))
+	got = split.Append(split.Append(nil, in[:k]), in[k:])
+	if !bytes.Equal(whole, got) {
+		t.Fatalf("%q split at %d\nin one piece %q\nin two        %q", in, k, whole, got)
+	}
+	if split.Safe() != bytewise.Safe() || split.Wiped() != bytewise.Wiped() {
+		t.Fatalf("%q: the state depends on the split", in)
+	}
+	for _, row := range []int{1, 3, 6} {
+		w := newWatch(cols, height, rows, row, 4)
+		w.feed(whole)
+		if w.complaint != "" {
+			t.Fatalf("%q\nbecame %q\ncursor began in row %d: %s", in, whole, row, w.complaint)
+		}
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		f.Add(randomOutput(r, 20), uint(r.IntN(100)))
+	}
+	f.Add([]byte("\xe2\x9c\x9b99H\xc2\x9b99H\x9b99H"), uint(1))
+	f.Fuzz(checkFilter)
+}
+
+// TestRandomOutput is the fuzz target over sequences that mean something, with each test run.
+func TestRandomOutput(t *testing.T) {
+	n := 10000
+	if testing.Short() {
+		n = 3000
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range n {
+		checkFilter(t, randomOutput(r, 1+r.IntN(30)), uint(r.IntN(1000)))
+	}
+}
+
+// randomOutput is n pieces of what programs print, biased towards what is dangerous.
+func randomOutput(r *rand.Rand, n int) []byte {
+	var b []byte
+	num := func() int { return []int{0, 1, 2, 3, 5, 6, 7, 8, 99, r.IntN(12)}[r.IntN(10)] }
+	for range n {
+		switch r.IntN(16) {
+		case 0, 1, 2:
+			b = append(b, bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(30))...)
+		case 3:
+			b = append(b, []string{"漢字", "é", "👍🏽", "✛", "\u0301", "\xff", "\xe6\xbc", "─────────────"}[r.IntN(8)]...)
+		case 4, 5:
+			b = append(b, "\n\r\n\v\t\b\f"[r.IntN(7)])
+		case 6:
+			b = append(b, []string{"\x1bD", "\x1bE", "\x1bM", "\x1b7", "\x1b8", "\x1bc", "\x1b#8", "\x84", "\u0085", "\u008d", "\x1bl", "\x1b(0", "\x0e", "\x1b"}[r.IntN(14)]...)
+		case 7, 8:
+			b = fmt.Appendf(b, "\x1b[%d;%d%c", num(), num(), "Hfr"[r.IntN(3)])
+		case 9, 10:
+			b = fmt.Appendf(b, "\x1b[%d%c", num(), "ABCDEFGJKLMPSTXabdesu@rIZ"[r.IntN(25)])
+		case 11, 12:
+			mode := []int{6, 7, 25, 47, 1047, 1048, 1049, 2026, 3, 45, 1, 2}[r.IntN(12)]
+			b = fmt.Appendf(b, "\x1b[?%d%c", mode, "hl"[r.IntN(2)])
+		case 13:
+			b = fmt.Appendf(b, "\x1b[%d;%d;%d;%d;%d;%d;%d;%d$%c", num(), num(), num(), num(), num(), num(), num(), num(), "xz{rtv"[r.IntN(6)])
+		case 14:
+			b = append(b, []string{"\x1b]0;t✓\a", "\x1bP$qm\x1b\\", "\x1b_Gx\x1b\\", "\x1b]8;;u\x1b\\", "\x9d0;x\x9c", "\x1bkt\x1b\\", "\x1b[!p", "\x1b[r", "\x1b[;r"}[r.IntN(9)]...)
+		default:
+			b = append(b, byte(r.IntN(256)))
+		}
+	}
+	return b
+}

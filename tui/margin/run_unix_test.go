@@ -1,0 +1,376 @@
+//go:build unix
+
+package margin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	stdstrings "strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestBash(t *testing.T) {
+	r := newRig(t, 80, 12, "bash", "--norc")
+	r.untilLast("BAR")
+	r.typeIn("stty size\r")
+	r.untilShown("11 80")
+	r.typeIn("seq 1 5000; printf '%s\\n' do\"\"ne\r")
+	lines := r.untilShown("done")
+	if lines[11] != "BAR" || lines[8] != "5000" || lines[9] != "done" || lines[10] != "$" {
+		t.Errorf("the screen is %q", lines)
+	}
+	r.typeIn("clear; printf 'x\\033[999;999H\\033[Jy\\033[r\\033[1;1Hcle'ared; tput lines\r")
+	r.untilShown("cleared11")
+	lines = r.untilLast("BAR")
+	if !stdstrings.HasSuffix(lines[10], "y") {
+		t.Errorf("999;999 is not the child's last cell: %q", lines)
+	}
+	r.typeIn("exit 3\r")
+	if err := r.end(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if lines := r.screen(); slices.Contains(lines, "BAR") {
+		t.Errorf("our row is left behind: %q", lines)
+	}
+}
+
+// A wrapper's rows come and go; the child's last line stays visible, and the screen is the child's
+// again afterwards.
+func TestGrowAndShrink(t *testing.T) {
+	r := newRig(t, 40, 12, "bash", "--norc")
+	r.untilLast("BAR")
+	r.typeIn("seq 1 30\r")
+	r.untilShown("30")
+	r.draw("one", "two", "three", "BAR")
+	lines := r.until("four rows", func(l []string) bool { return l[8] == "one" && l[11] == "BAR" })
+	if want := []string{"24", "25", "26", "27", "28", "29", "30", "$", "one", "two", "three", "BAR"}; !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+	r.typeIn("stty size\r")
+	r.untilShown("8 40")
+	r.draw("BAR")
+	lines = r.until("one row", func(l []string) bool { return l[8] == "" && l[10] == "" && l[11] == "BAR" })
+	if lines[7] != "$" {
+		t.Errorf("the prompt moved: %q", lines)
+	}
+	r.typeIn("clear; stty size\r")
+	r.untilShown("11 40")
+}
+
+// What stands below the cursor is not covered when our rows grow.
+func TestGrowKeepsTextBelowCursor(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `printf '\033[H\033[2J1\n2\n3\n4\n5\n6\n7\n8\n9\033[7;1H'; cat`)
+	r.untilShown("9")
+	r.draw("x", "y", "BAR")
+	lines := r.until("three rows", func(l []string) bool { return l[7] == "x" })
+	if want := []string{"3", "4", "5", "6", "7", "8", "9", "x", "y", "BAR"}; !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+	r.typeIn("here")
+	lines = r.untilShown("here")
+	if lines[4] != "here" {
+		t.Errorf("the cursor left its line: %q", lines)
+	}
+}
+
+func TestResize(t *testing.T) {
+	r := newRig(t, 40, 12, "bash", "--norc")
+	r.untilLast("BAR")
+	r.typeIn("seq 1 30\r")
+	r.untilShown("30")
+	for _, size := range [][2]int{{40, 16}, {60, 9}, {30, 14}, {30, 5}, {40, 12}} {
+		r.resizeOuter(size[0], size[1])
+		r.cmdWinch()
+		want := size[1] - 1
+		if size[1] < MinHeight {
+			want = size[1]
+		}
+		r.typeIn("\rclear; stty size\r")
+		r.untilShown(fmt.Sprintf("%d %d", want, size[0]))
+		if want < size[1] {
+			r.untilLast("BAR")
+		} else {
+			r.until("no bar", func(l []string) bool { return !slices.Contains(l, "BAR") })
+		}
+	}
+}
+
+// cmdWinch tells this process of a size that the kernel would signal to the foreground of In.
+func (r *rig) cmdWinch() { _ = unix.Kill(os.Getpid(), unix.SIGWINCH) }
+
+func textFile(t *testing.T) string {
+	var b stdstrings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&b, "line %d 漢字\n", i+1)
+	}
+	name := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(name, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestLess(t *testing.T) {
+	r := newRig(t, 60, 12, "less", textFile(t))
+	r.untilShown("line 10")
+	r.untilLast("BAR")
+	r.typeIn(" ")
+	lines := r.untilShown("line 20")
+	if lines[11] != "BAR" || lines[10] != ":" || stdstrings.HasPrefix(lines[0], "line 1 ") {
+		t.Errorf("the screen is %q", lines)
+	}
+	r.typeIn("G")
+	r.untilShown("line 100")
+	r.typeIn("q")
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVim(t *testing.T) {
+	name := textFile(t)
+	r := newRig(t, 120, 14, "vim", "-u", "NONE", name)
+	r.untilShown("line 12")
+	r.untilLast("BAR")
+	r.typeIn("\x06")
+	r.untilShown("line 20")
+	r.typeIn("30ddGojust this\x1b:w!\r")
+	r.untilShown("written")
+	if lines := r.screen(); lines[13] != "BAR" {
+		t.Errorf("the screen is %q", lines)
+	}
+	r.draw("one", "two", "BAR")
+	r.until("three rows", func(l []string) bool { return l[11] == "one" })
+	r.typeIn(":set lines?\r")
+	r.untilShown("lines=11")
+	r.typeIn(":q!\r")
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	data, _ := os.ReadFile(name)
+	if !stdstrings.HasSuffix(string(data), "just this\n") {
+		t.Error("what was typed did not arrive")
+	}
+}
+
+// After the inspector a child on the alternate screen finds its screen as it was, and what it
+// drew meanwhile; it is not asked to draw again.
+func TestSuspendAlternate(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo
+		printf '\033[?1049h\033[2J\033[?1002;1006h\033[?25l\033[3;5H\033[1;31mred\033[0m 漢字x\033[9;1Hstatus\033[5;5H'
+		printf READY; head -c 1 >/dev/null; printf 'meanwhile'; head -c 1 >/dev/null; printf '\033[?1049l'`)
+	r.untilShown("READY")
+	before := r.untilLast("BAR")
+	err := r.term.Suspend(func() error {
+		r.untilShown("") // nothing of the child may be written from here on
+		fmt.Fprint(r.term.c.Out, "\x1b[?1049h\x1b[2J\x1b[1;1HINSPECTOR\x1b[10;1Hlast row")
+		r.untilShown("last row")
+		if _, err := r.term.c.PTY.Write([]byte("g")); err != nil {
+			t.Error(err)
+		}
+		for range 500 {
+			r.term.mu.Lock()
+			n := len(r.term.held)
+			r.term.mu.Unlock()
+			if n >= len("meanwhile") {
+				break
+			}
+			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+		}
+		if stdstrings.Contains(r.written(), "meanwhile") {
+			t.Error("the child wrote over the inspector")
+		}
+		fmt.Fprint(r.term.c.Out, "\x1b[?1049l")
+		return errors.New("from inside")
+	})
+	if err == nil || err.Error() != "from inside" {
+		t.Errorf("Suspend: %v", err)
+	}
+	after := r.untilShown("meanwhile")
+	before[4] = stdstrings.Replace(before[4], "READY", "READYmeanwhile", 1)
+	if !slices.Equal(before, after) {
+		t.Errorf("got  %q\nwant %q", after, before)
+	}
+	log := r.written()
+	i := stdstrings.Index(log, "INSPECTOR")
+	for _, off := range []string{"\x1b[?1002l", "\x1b[?1006l", "\x1b[?25h", "\x1b[r", "\x1b[?1049l"} {
+		if !stdstrings.Contains(log[:i], off) {
+			t.Errorf("before the inspector there was no %q", off)
+		}
+	}
+	for _, on := range []string{"\x1b[?1002h", "\x1b[?1006h", "\x1b[?25l", "\x1b[1;9r", "\x1b[?1049h"} {
+		if !stdstrings.Contains(log[i:], on) {
+			t.Errorf("after the inspector there was no %q", on)
+		}
+	}
+	r.typeIn("g")
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSuspendMain(t *testing.T) {
+	r := newRig(t, 40, 10, "bash", "--norc")
+	r.untilLast("BAR")
+	r.typeIn("echo one; sleep 0.2; seq 100 120; echo tw\"\"o\r")
+	r.untilShown("one")
+	err := r.term.Suspend(func() error {
+		for range 500 {
+			r.term.mu.Lock()
+			held := string(r.term.held)
+			r.term.mu.Unlock()
+			if stdstrings.Contains(held, "two") {
+				break
+			}
+			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+		}
+		fmt.Fprint(r.term.c.Out, "\x1b[?1049h\x1b[2JINSPECTOR\x1b[?1049l")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := r.untilShown("two")
+	if lines[9] != "BAR" || lines[8] != "$" || lines[7] != "two" || lines[6] != "120" {
+		t.Errorf("the screen is %q", lines)
+	}
+	if n := stdstrings.Count(r.written(), "\n110\r"); n != 1 {
+		t.Errorf("held output was shown %d times", n)
+	}
+}
+
+// Beyond the limit old text goes, its effect stays.
+func TestHoldLimit(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty -icanon -echo; printf go; head -c 1 >/dev/null
+		printf '\033[?2004h\033[32m'; seq 1 20000; printf 'end of it'; head -c 1 >/dev/null`)
+	r.term.c.HoldLimit = 4096
+	r.untilShown("go")
+	err := r.term.Suspend(func() error {
+		if _, err := r.term.c.PTY.Write([]byte("g")); err != nil {
+			t.Error(err)
+		}
+		for range 1000 {
+			r.term.mu.Lock()
+			n, done := len(r.term.held), stdstrings.HasSuffix(string(r.term.held), "end of it")
+			r.term.mu.Unlock()
+			if n > 2*4096+64<<10 {
+				t.Errorf("%d bytes are held", n)
+			}
+			if done {
+				break
+			}
+			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.untilShown("20000")
+	r.untilShown("end of it")
+	if log := r.written(); !stdstrings.Contains(log, "\x1b[?2004h") || !stdstrings.Contains(log, "\x1b[32m") || stdstrings.Contains(log, "\n999\n") {
+		t.Error("modes of the dropped text are missing, or it was not dropped")
+	}
+}
+
+func TestHotkey(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo; printf go; cat -v`)
+	r.untilShown("go")
+	r.typeIn("\x1da")
+	if key := <-r.pressed; key != "a" {
+		t.Errorf("pressed %q, want a", key)
+	}
+	r.typeIn("\x1d")
+	if key := <-r.pressed; key != "" {
+		t.Errorf("pressed %q, want nothing", key)
+	}
+	r.typeIn("\x1d\x1d-\x1b")
+	r.untilShown("go^]-^[")
+	select {
+	case key := <-r.pressed:
+		t.Errorf("pressed %q", key)
+	default:
+	}
+}
+
+func TestAnswersReachTheChild(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo; printf '\033[18t'; cat -v`)
+	r.untilShown("^[[8;9;40t")
+}
+
+// Whatever ends Run, the terminal is as it was: cooked, no region, no modes of the child.
+func TestRestored(t *testing.T) {
+	script := `printf '\033[?1049h\033[?1000;2004;1004h\033[?25l\033[2;5r\033[>1u\033]0;never ending'; cat`
+	tests := []struct {
+		name string
+		end  func(r *rig)
+		want string
+	}{
+		{"killed", func(r *rig) { r.cmd.Process.Kill() }, ""},
+		{"cancelled", func(r *rig) { r.cancel() }, context.Canceled.Error()},
+		{"panic of Rows", func(r *rig) { r.rows.Store(nil); r.changed <- struct{}{} }, "panic"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, 40, 10, "sh", "-c", script)
+			before, err := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.until("the title", func([]string) bool { return stdstrings.Contains(r.written(), "never ending") })
+			if raw, _ := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet); raw.Lflag&unix.ICANON != 0 {
+				t.Error("the terminal is not raw while the child runs")
+			}
+			test.end(r)
+			err = r.end()
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !stdstrings.Contains(err.Error(), test.want)) {
+				t.Errorf("Run: %v, want %q", err, test.want)
+			}
+			after, _ := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet)
+			if *after != *before {
+				t.Error("the terminal is not cooked as before")
+			}
+			log := r.written()
+			log = log[stdstrings.LastIndex(log, "never ending"):]
+			for _, want := range []string{"\x1b\\", "\x1b[?1000l", "\x1b[?2004l", "\x1b[?1004l", "\x1b[?25h", "\x1b[r", "\x1b[?1049l", "\x1b[<99u"} {
+				if !stdstrings.Contains(log, want) {
+					t.Errorf("the end lacks %q: %q", want, log)
+				}
+			}
+		})
+	}
+}
+
+// A child cannot keep us from painting: an OSC that does not end, a frame that does not end, a
+// saved cursor are waited for only so long.
+func TestForcedPainting(t *testing.T) {
+	for name, out := range map[string]string{"string": `\033]0;x`, "frame": `\033[?2026h`, "saved": `\0337x`, "half": `\033[1`} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 40, 10, "sh", "-c", "printf 'go"+out+"'; cat")
+			r.untilShown("go")
+			r.draw("NEW")
+			r.untilLast("NEW")
+		})
+	}
+}
+
+func TestReset(t *testing.T) {
+	var b stdstrings.Builder
+	if err := Reset(&b); err != nil {
+		t.Fatal(err)
+	}
+	w := newWatch(80, 24, 24, 20, 1)
+	w.bot = 22
+	w.alt = 1
+	w.saved[0] = savedPlace{row: 20, col: 1}
+	w.feed([]byte(b.String()))
+	if w.bot != 24 || w.alt != 0 || w.row != 20 {
+		t.Errorf("region to %d, screen %d, row %d", w.bot, w.alt, w.row)
+	}
+}

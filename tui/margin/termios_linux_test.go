@@ -1,0 +1,5 @@
+package margin
+
+import "golang.org/x/sys/unix"
+
+const termiosGet = unix.TCGETS

@@ -1,0 +1,281 @@
+package tui
+
+import (
+	"strconv"
+	"strings"
+)
+
+// bannerMost is the most rows that the banner takes.
+const bannerMost = 3
+
+// frameRows says how many rows each part of the screen has.
+type frameRows struct {
+	topRule, banner, header, list, detail, bottomRule int
+}
+
+// frame shares the height out. The head, the foot and a row of the list stay; the rest
+// comes as there is room for it. It depends on the screen and on what is open, not on
+// which row is chosen: moving about changes no height.
+func (m *inspector) frame() frameRows {
+	var f frameRows
+	room := m.height - 3 // head, foot, a row
+	take := func(n int, when bool) int {
+		if !when || room < n || n < 0 {
+			return 0
+		}
+		room -= n
+		return n
+	}
+	f.header = take(1, m.height >= 5)
+	f.topRule = take(1, m.height >= 7)
+	f.bottomRule = take(1, m.height >= 9)
+	if m.detail && (m.tab == callsTab || m.tab == bypassesTab) {
+		f.detail = take(min(max(m.height*2/5, 3), 14), true)
+	}
+	if unread := len(m.store.Unread(nil)); m.height >= 12 {
+		f.banner = take(min(unread, bannerMost, max(room-3, 0)), true)
+	}
+	f.list = 1 + max(room, 0)
+	return f
+}
+
+// View draws the screen: exactly height lines of at most width cells.
+func (m *inspector) View() string {
+	if m.width <= 0 || m.height <= 0 {
+		return ""
+	}
+	f := m.frame()
+	lines := []string{m.head()}
+	if m.help {
+		lines = append(lines, m.helpLines(m.height-2)...)
+	} else {
+		if f.topRule > 0 {
+			lines = append(lines, rule(&m.styles, m.label(), m.width))
+		}
+		lines = append(lines, alertRows(&m.styles, m.store.Unread(nil), m.width, f.banner)...)
+		lines = append(lines, m.body(f)...)
+		lines = append(lines, m.detailPane(f.detail)...)
+		if f.bottomRule > 0 {
+			lines = append(lines, rule(&m.styles, "", m.width))
+		}
+	}
+	lines = append(lines, m.foot())
+	if len(lines) > m.height { // less than three rows: the newest row says most
+		lines = lines[len(lines)-m.height:]
+	}
+	for i, line := range lines {
+		lines[i] = fill(line, m.width)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// head is the row at the top: whose session, how long, how much is covered; the tabs;
+// whether it moves.
+func (m *inspector) head() string {
+	st := &m.styles
+	state := m.state()
+	tabs := m.tabs(true)
+	if m.width < 100 {
+		tabs = m.tabs(false)
+	}
+	right := "  " + join(st, tabs, " │ ") + "   " + join(st, state, "  ") + " "
+	if m.width < 60 {
+		right = "  " + join(st, tabs, " │ ") + "  " + join(st, state[:1], "") + " "
+	}
+	first, last := m.store.Span()
+	if !m.ended && m.now.After(last) {
+		last = m.now
+	}
+	pieces := []piece{
+		{"agentvault", strong, 6},
+		{safe(m.cfg.Title), accent, 3},
+		{fmtCalls(m.store.Calls()), plain, 5},
+	}
+	if !first.IsZero() {
+		pieces = append(pieces, piece{fmtClock(last.Sub(first)), plain, 2})
+	}
+	if percent, ok := m.store.Coverage(); ok {
+		pieces = append(pieces, piece{"coverage " + strconv.Itoa(percent) + " %", plain, 1})
+	}
+	for _, p := range alertCounts(m.store) {
+		p.drop *= 4 // the list and the banner say it too
+		pieces = append(pieces, p)
+	}
+	pieces = fitPieces(pieces, "  ", m.width-cells(right)-2)
+	return sides("  "+join(st, pieces, "  "), right, m.width)
+}
+
+// tabs names the tabs, or only the one that is shown.
+func (m *inspector) tabs(all bool) []piece {
+	var pieces []piece
+	for t, name := range tabNames {
+		switch {
+		case tab(t) == m.tab:
+			pieces = append(pieces, piece{"›" + name, strong, 0})
+		case all:
+			pieces = append(pieces, piece{name, quietly, 0})
+		}
+	}
+	return pieces
+}
+
+// state says whether the list moves, and what it could not show.
+func (m *inspector) state() []piece {
+	var s []piece
+	switch {
+	case m.paused:
+		s = append(s, piece{"paused, " + strconv.FormatUint(m.store.Next()-m.heldEnd, 10) + " new", warning, 0})
+	case m.ended:
+		s = append(s, piece{"ended", quietly, 0})
+	case m.tab == callsTab && !m.calls.follow && len(m.calls.rows) > 0:
+		s = append(s, piece{"scrolled", quietly, 0})
+	default:
+		s = append(s, piece{"live", accent, 0})
+	}
+	if m.dropped > 0 {
+		s = append(s, piece{strconv.FormatUint(m.dropped, 10) + " not shown", warning, 0})
+	}
+	return s
+}
+
+// label says in the upper rule what is left out of the list, or how it is sorted.
+func (m *inspector) label() string {
+	var parts []string
+	if m.only {
+		parts = append(parts, "uncovered only")
+	}
+	if m.typed != "" {
+		parts = append(parts, "filter "+m.typed)
+	}
+	switch m.tab {
+	case callsTab:
+		if len(parts) > 0 {
+			parts = append(parts, strconv.Itoa(len(m.calls.rows))+" of "+strconv.Itoa(m.total()))
+		}
+	case endpointsTab:
+		parts = append(parts, "sorted by "+sortNames[m.sort])
+		if n := m.store.Uncounted(); n > 0 {
+			parts = append(parts, fmtCalls(n)+" to endpoints beyond these")
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (m *inspector) total() int {
+	if m.paused {
+		return len(m.held)
+	}
+	return len(m.rows)
+}
+
+// body is the list of the tab that is shown, with its header.
+func (m *inspector) body(f frameRows) []string {
+	var header string
+	var rows []string
+	switch m.tab {
+	case endpointsTab:
+		cols := endpointColumnsFor(m.width)
+		header = cols.header(&m.styles)
+		window, at := m.endpoints.window()
+		for i, p := range window {
+			rows = append(rows, cols.row(&m.styles, p, m.now, i == at))
+		}
+	case servicesTab:
+		header = servicesHeader(&m.styles, m.width)
+		window, at := m.services.window()
+		for i, v := range window {
+			rows = append(rows, serviceRow(&m.styles, v, m.now, i == at, m.width))
+		}
+	default:
+		cols := columnsFor(m.width)
+		header = cols.header(&m.styles)
+		l := &m.calls
+		if m.tab == bypassesTab {
+			l = &m.bypasses
+		}
+		window, at := l.window()
+		for i, c := range window {
+			rows = append(rows, cols.call(&m.styles, c, m.now, i == at))
+		}
+	}
+	if len(rows) == 0 {
+		rows = append(rows, m.styles.in(quietly, "  "+m.nothing()))
+	}
+	for len(rows) < f.list {
+		rows = append(rows, "")
+	}
+	if f.header > 0 {
+		rows = append([]string{header}, rows...)
+	}
+	return rows
+}
+
+// nothing says why a list is empty.
+func (m *inspector) nothing() string {
+	switch {
+	case m.typed != "" || m.only:
+		return "nothing matches; esc shows all"
+	case m.tab == servicesTab:
+		return "no service has been used yet"
+	case m.tab == bypassesTab:
+		return "nothing went around the proxy"
+	}
+	return "no calls yet"
+}
+
+// detailPane is the lower part: a rule and what there is to say about the chosen call.
+func (m *inspector) detailPane(height int) []string {
+	if height == 0 {
+		return nil
+	}
+	lines := []string{rule(&m.styles, "", m.width)}
+	if c, ok := m.chosenCall(); ok {
+		lines = append(lines, detailLines(&m.styles, c, m.cover(c), m.now, m.width, height-1)...)
+	}
+	for len(lines) < height {
+		lines = append(lines, "")
+	}
+	return lines
+}
+
+// foot is the row at the bottom: the filter while it is typed, what the last key did, or
+// the keys.
+func (m *inspector) foot() string {
+	st := &m.styles
+	switch {
+	case m.typing:
+		line := "  " + st.in(accent, "/") + " " + tail(m.typed, m.width/2) + st.in(accent, "▏")
+		if m.wrong != "" {
+			return fill(line+"  "+st.in(warning, "⚠ "+m.wrong), m.width)
+		}
+		return sides(line, st.in(quietly, "enter keep   esc undo "), m.width)
+	case m.notice != "":
+		return "  " + st.in(accent, left(m.notice, m.width-2))
+	case m.help:
+		return "  " + st.in(quietly, "any key goes back")
+	}
+	return "  " + join(st, fitPieces(m.keyPieces(), "   ", m.width-3), "   ")
+}
+
+func (m *inspector) keyPieces() []piece {
+	enter := "enter detail"
+	if m.tab == endpointsTab || m.tab == servicesTab {
+		enter = "enter calls"
+	}
+	pieces := []piece{
+		{"/ filter", quietly, 2},
+		{"u uncovered", quietly, 4},
+		{"p pause", quietly, 8},
+		{enter, quietly, 3},
+	}
+	if m.tab == endpointsTab {
+		pieces = append(pieces, piece{"s sort", quietly, 5})
+	}
+	return append(pieces,
+		piece{"y copy", quietly, 9},
+		piece{"a read", quietly, 7},
+		piece{"tab next", quietly, 6},
+		piece{"? help", quietly, 1},
+		piece{"q back", quietly, 0},
+	)
+}
