@@ -457,16 +457,16 @@ func TestResolverRotation(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				for ctx.Err() == nil {
+				for ; ctx.Err() == nil; time.Sleep(7 * time.Millisecond) {
 					item, err := r.Get(t.Context(), ref)
-					if err == nil && !accepts(item.Value) {
-						item, _, err = r.Newer(t.Context(), ref, item.Value)
+					if err == nil && accepts(item.Value) {
+						continue
 					}
+					item, _, err = r.Newer(t.Context(), ref, item.Value)
 					if err != nil || !accepts(item.Value) {
 						t.Errorf("a request failed: %v", err)
 						return
 					}
-					time.Sleep(7 * time.Millisecond)
 				}
 			})
 		}

@@ -110,6 +110,8 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 		// An echo can be found in a plain body without holding it back, and a body that holds
 		// none passes as the server made it.
 		out.Header["Accept-Encoding"] = []string{"identity"}
+		// So can one in the frames of a WebSocket, unless they are compressed.
+		delete(out.Header, "Sec-Websocket-Extensions")
 	}
 	if first, ok := out.Body.(*bodyReader); ok { // an injector may have put another in its place
 		out.GetBody = func() (io.ReadCloser, error) { return first.b.reader(), nil }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -46,6 +45,8 @@ type session struct {
 
 type options struct {
 	handler   http.HandlerFunc
+	raw       func(net.Conn) // serves the upstream's connections, after TLS unless plain
+	protocol  string         // what a raw upstream offers by ALPN
 	plain     bool // the upstream speaks HTTP without TLS
 	noHTTP2   bool
 	unmatched Policy
@@ -94,6 +95,9 @@ func start(t *testing.T, o options) *session {
 		s.upstream.StartTLS()
 	}
 	t.Cleanup(s.upstream.Close)
+	if o.raw != nil {
+		s.upstream.URL = s.rawUpstream(o)
+	}
 	s.host = strings.TrimPrefix(strings.TrimPrefix(s.upstream.URL, "https://"), "http://")
 	authority, err := ca.New("test", nil)
 	if err != nil {
@@ -129,6 +133,35 @@ func start(t *testing.T, o options) *session {
 	go func() { _ = s.Serve(l); close(done) }()
 	t.Cleanup(func() { _ = s.Proxy.Close(); <-done; s.noLeak() })
 	return s
+}
+
+// rawUpstream listens with the certificate of the test server and returns its URL.
+func (s *session) rawUpstream(o options) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	if !o.plain {
+		c := &tls.Config{Certificates: s.upstream.TLS.Certificates}
+		if o.protocol != "" {
+			c.NextProtos = []string{o.protocol}
+		}
+		l, url = tls.NewListener(l, c), "https://"+l.Addr().String()
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.t.Cleanup(func() { _ = c.Close() })
+			conns.Go(func() { o.raw(c); _ = c.Close() })
+		}
+	})
+	s.t.Cleanup(func() { _ = l.Close() })
+	return url
 }
 
 func (s *session) newRules(o options) *Rules {
@@ -271,4 +304,17 @@ func (s *session) tls(target, sni string, protocols ...string) *tls.Conn {
 	return tc
 }
 
-var _ = netip.Addr{}
+// request writes a raw request into a tunnel and reads the answer's head.
+func (s *session) request(c net.Conn, text string) (*http.Response, *bufio.Reader) {
+	s.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		s.t.Fatal(err)
+	}
+	b := bufio.NewReader(c)
+	method, _, _ := strings.Cut(text, " ")
+	resp, err := http.ReadResponse(b, &http.Request{Method: method})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp, b
+}

@@ -22,6 +22,7 @@ type refuser struct {
 	t     *table
 	src   io.Reader
 	mem   []byte
+	full  bool   // a larger mem would have been of use
 	data  []byte // in mem: read; the first ready bytes of it are decided
 	ready int
 	err   error // what follows the decided bytes
@@ -47,12 +48,17 @@ func (r *refuser) Read(p []byte) (int, error) {
 
 // fill reads once and decides what it can.
 func (r *refuser) fill() (progress bool) {
-	if r.mem == nil {
-		r.mem = make([]byte, r.t.max+maxChunk)
+	mem := r.mem
+	if mem == nil {
+		mem = make([]byte, r.t.max+minDirect) // most texts are short
+	} else if r.full {
+		mem = make([]byte, r.t.max+maxChunk)
 	}
-	held := copy(r.mem, r.data) // shorter than the longest secret
-	n, err := r.src.Read(r.mem[held:])
-	r.data = r.mem[:held+n]
+	held := copy(mem, r.data) // shorter than the longest secret
+	r.mem = mem
+	n, err := r.src.Read(mem[held:])
+	r.full = held+n == len(mem) && len(mem) < maxChunk
+	r.data = mem[:held+n]
 	end, hit := r.t.next(r.data, 0, err != nil)
 	r.ready, r.err = end, err
 	if hit != nil {

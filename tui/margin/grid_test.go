@@ -123,7 +123,8 @@ func TestGrid(t *testing.T) {
 }
 
 // TestGridRandom does the same with what a random program prints, of the sequences that vt10x
-// reads as terminals do.
+// reads as terminals do. It forgets the wait beyond the last column with ESC 8 and with a line
+// feed, so these come after a carriage return here.
 func TestGridRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	n := 3000
@@ -142,13 +143,13 @@ func TestGridRandom(t *testing.T) {
 			case 5:
 				out = fmt.Appendf(out, "\x1b[%d;%dH", num(), 1+r.IntN(29))
 			case 6:
-				out = fmt.Appendf(out, "\x1b[%d%c", num(), "AGJKSTXdP@"[r.IntN(10)])
+				out = fmt.Appendf(out, "\x1b[%d%c", num(), "GJKSTXP@"[r.IntN(8)])
 			case 7:
 				out = fmt.Appendf(out, "\x1b[%dm", []int{0, 1, 31, 42, 97}[r.IntN(5)])
 			case 8:
 				out = fmt.Appendf(out, "\x1b[%d;%dr", 1+r.IntN(3), 5+r.IntN(6))
 			case 9:
-				out = append(out, []string{"\x1bM", "\x1bD", "\x1bE", "\x1b[r", "\b", "\r\x1b7\x1b[3;3H*\x1b8", "\x1b[2L\r", "\x1b[3M\r"}[r.IntN(8)]...)
+				out = append(out, []string{"\r\x1bM", "\r\x1bD", "\r\x1bE", "\x1b[r", "\r\b", "\r\x1b7\x1b[3;3H*\x1b8", "\x1b[2L\r", "\x1b[3M\r"}[r.IntN(8)]...)
 			default:
 				out = append(out, "word "...)
 			}
@@ -174,11 +175,11 @@ func TestShadow(t *testing.T) {
 			case 4:
 				out = fmt.Appendf(out, "\x1b[%d;%dH", 1+r.IntN(9), 1+r.IntN(29))
 			case 5:
-				out = fmt.Appendf(out, "\x1b[%d%c", 1+r.IntN(6), "GKSTXdCD"[r.IntN(8)])
+				out = fmt.Appendf(out, "\x1b[%d%c", 1+r.IntN(6), "GKSTXCD"[r.IntN(7)])
 			case 6:
 				out = fmt.Appendf(out, "\x1b[%dm", []int{0, 1, 31, 97}[r.IntN(4)] /* vt10x scrolls in the default background, terminals do not */)
 			case 7:
-				out = append(out, []string{"\x1bM", "\x1b[2;6r", "\x1b[r", "\r\x1b7\x1b[3;3H*\x1b8", "\b", "\x1b[2L\r", "\x1b[3M\r"}[r.IntN(7)]...)
+				out = append(out, []string{"\r\x1bM", "\x1b[2;6r", "\x1b[r", "\r\x1b7\x1b[3;3H*\x1b8", "\r\b", "\x1b[2L\r", "\x1b[3M\r"}[r.IntN(7)]...)
 			}
 		}
 		plain := vt10x.New(vt10x.WithSize(30, 8))

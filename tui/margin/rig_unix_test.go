@@ -29,7 +29,8 @@ type rig struct {
 	changed chan struct{}
 	rows    atomic.Pointer[[]string]
 	pressed chan string
-	ended   chan error
+	ended   chan struct{}
+	err     error // of Run, once ended is closed
 	cancel  context.CancelFunc
 	cmd     *exec.Cmd
 
@@ -51,7 +52,7 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		t.Skipf("%s is not installed", argv[0])
 	}
-	r := &rig{t: t, changed: make(chan struct{}, 1), pressed: make(chan string, 8), ended: make(chan error, 1),
+	r := &rig{t: t, changed: make(chan struct{}, 1), pressed: make(chan string, 8), ended: make(chan struct{}),
 		emu: vt10x.New(vt10x.WithSize(cols, height))}
 	r.draw("BAR")
 	outer, tty, err := pty.Open()
@@ -81,11 +82,15 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 	go r.show()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	go func() { r.ended <- r.term.Run(ctx) }()
+	go func() {
+		r.err = r.term.Run(ctx)
+		close(r.ended)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		r.cmd.Process.Kill()
 		r.cmd.Wait()
+		<-r.ended
 		master.Close()
 		tty.Close()
 		outer.Close()
@@ -182,9 +187,9 @@ func (r *rig) written() string {
 func (r *rig) end() error {
 	r.t.Helper()
 	select {
-	case err := <-r.ended:
+	case <-r.ended:
 		time.Sleep(50 * time.Millisecond) // the emulator reads what is still in the PTY
-		return err
+		return r.err
 	case <-time.After(20 * time.Second):
 		r.t.Fatal("Run did not return")
 		return nil

@@ -140,7 +140,7 @@ func (s *screen) erase(from, to int) {
 	s.split(from)
 	s.split(to)
 	s.fill(s.lines[s.y][from:to])
-	s.pending = false
+	s.lostCol = s.lostCol || s.pending // does the wait beyond the last column end here? xterm says yes, tmux no
 }
 
 func (s *screen) eraseLine(what int) {

@@ -48,8 +48,8 @@ type EntryEndpoint struct {
 	Auth   EntryAuth `toml:"auth"`
 }
 
-// EntryAuth is Auth as the catalogue writes it. A value that only the user can know is an
-// example with YOUR- in it, and a user name "?": the user's file has to say auth then.
+// EntryAuth is Auth as the catalogue writes it. What only the user can know is "?" for a
+// user name, and an example with YOUR- in it elsewhere: the user's file has to say auth.
 type EntryAuth struct {
 	Type        string   `toml:"type"`
 	Name        string   `toml:"name"`
@@ -57,38 +57,30 @@ type EntryAuth struct {
 	User        string   `toml:"user"`
 	Fields      []string `toml:"fields"`
 	AccessKeyID string   `toml:"access_key_id"`
-	Grant       string   `toml:"grant"`
-	TokenURL    string   `toml:"token_url"`
-	ClientID    string   `toml:"client_id"`
-	Scopes      []string `toml:"scopes"`
 }
 
 func (a EntryAuth) auth() *Auth {
 	id, _ := keyring.ParseRef(a.AccessKeyID) // an example; a test parses every row
-	return &Auth{Type: a.Type, Name: a.Name, Prefix: a.Prefix, User: a.User, Fields: a.Fields,
-		AccessKeyID: id, Grant: a.Grant, TokenURL: a.TokenURL, ClientID: a.ClientID, Scopes: a.Scopes}
+	return &Auth{Type: a.Type, Name: a.Name, Prefix: a.Prefix, User: a.User, Fields: a.Fields, AccessKeyID: id}
 }
 
-// lacks says, for messages, what the user's file has to say.
-func (a EntryAuth) lacks() (out []string) {
-	yours := func(value, words string) {
-		if value == "?" || strings.Contains(value, "YOUR-") {
-			out = append(out, words)
-		}
+// lacks says, for messages, what the user's file has to say; "" is nothing.
+func (a EntryAuth) lacks() string {
+	switch {
+	case a.User == "?":
+		return "a user name"
+	case strings.Contains(a.AccessKeyID, "YOUR-"):
+		return "an access_key_id"
 	}
-	yours(a.User, "a user name")
-	yours(a.AccessKeyID, "an access_key_id")
-	yours(a.TokenURL, "a token_url")
-	yours(a.ClientID, "a client_id")
-	return out
+	return ""
 }
 
 // example is what the user's file could say.
-func (a EntryAuth) example() string {
+func (a EntryAuth) example() *Auth {
 	if a.User == "?" {
 		a.User = "..."
 	}
-	return a.auth().toml()
+	return a.auth()
 }
 
 // catalogue is parsed once and never changes. The text is a part of the program, so

@@ -75,12 +75,18 @@ func checkEndpoints(t *testing.T, e Entry) {
 		if ep.Inject != "always" && ep.Inject != "asked" {
 			t.Errorf("%s: inject %q", e.Name, ep.Inject)
 		}
-		a := ep.Auth.auth()
+		a := ep.Auth.example()
 		if err := a.check(); err != nil {
 			t.Errorf("%s: %v", e.Name, err)
 		}
-		if _, _, err := a.injector(); err != nil {
+		if err := a.deliver(new(Endpoint)); err != nil {
 			t.Errorf("%s: %v", e.Name, err)
+		}
+		if ep.Auth.AccessKeyID != "" && a.AccessKeyID.IsZero() {
+			t.Errorf("%s: access_key_id is no ref", e.Name)
+		}
+		if a.exchanges() != e.Endpoints[0].Auth.auth().exchanges() {
+			t.Errorf("%s: a service has one exchange or none", e.Name)
 		}
 	}
 }
@@ -130,8 +136,8 @@ func TestCatalogueTogether(t *testing.T) {
 			s.Hosts = []rule.Host{{Name: e.Name + ".own.test"}}
 		}
 		for _, ep := range e.Endpoints {
-			if ep.Auth.User == "?" {
-				s.Auth = &Auth{Type: "basic", User: "me"}
+			if ep.Auth.lacks() != "" {
+				s.Auth = ep.Auth.example()
 			}
 		}
 		f.Services = append(f.Services, s)

@@ -261,7 +261,8 @@ func (s *Service) endpoints() ([]point, error) {
 		return []point{{hosts: s.Hosts, auth: s.Auth, always: true}}, nil
 	}
 	if s.Hosts == nil && e.OwnHost != "" && !e.hasHosts() {
-		return nil, &lack{fmt.Sprintf("use: every account of %s has a host of its own", e.Title), fmt.Sprintf("write host = %q", e.OwnHost)}
+		return nil, &lack{fmt.Sprintf("use: every account of %s has a host of its own", e.Title),
+			strings.TrimSuffix(fmt.Sprintf("write host = %q; %s", e.OwnHost, e.Note), "; ")}
 	}
 	var out []point
 	for _, ep := range e.Endpoints {
@@ -277,13 +278,13 @@ func (s *Service) endpoints() ([]point, error) {
 		p := point{hosts: hosts, auth: ep.Auth.auth(), always: ep.Inject == "always"}
 		if s.Auth != nil {
 			// git takes a token as a password, also one that was exchanged.
-			if s.Auth.exchanges() && p.auth.Type == "basic" && len(ep.Auth.lacks()) == 0 {
+			if s.Auth.exchanges() && p.auth.Type == "basic" && ep.Auth.lacks() == "" {
 				p.carrier = p.auth
 			}
 			p.auth = s.Auth
-		} else if lacks := ep.Auth.lacks(); len(lacks) > 0 {
-			return nil, &lack{fmt.Sprintf("use: %s wants %s beside the secret", e.Title, strings.Join(lacks, " and ")),
-				strings.TrimSuffix(fmt.Sprintf("write auth = %s; %s", ep.Auth.example(), e.Note), "; ")}
+		} else if lacks := ep.Auth.lacks(); lacks != "" {
+			return nil, &lack{fmt.Sprintf("use: %s wants %s beside the secret", e.Title, lacks),
+				strings.TrimSuffix(fmt.Sprintf("write auth = %s; %s", ep.Auth.example().toml(), e.Note), "; ")}
 		}
 		out = append(out, p)
 	}

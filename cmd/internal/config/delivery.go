@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"agentvault/keyring"
@@ -74,20 +75,16 @@ func (a *Auth) exchange(hosts []rule.Host) func(inject.Doer) inject.Source {
 // the service where that is a server of one's own. GitHub documents https://HOST/api/v3
 // for Enterprise Server and https://api.NAME.ghe.com for Enterprise Cloud.
 func githubAPI(hosts []rule.Host) string {
-	for _, h := range hosts {
-		if h.Wildcard || h.Name == "github.com" || strings.HasSuffix(h.Name, ".github.com") {
-			continue
-		}
-		at := rule.Host{Name: h.Name}.String()
-		if h.Port > 0 {
-			at = rule.Host{Name: h.Name, Port: h.Port}.String()
-		}
-		if strings.HasPrefix(h.Name, "api.") {
-			return "https://" + at
-		}
-		return "https://" + at + "/api/v3"
+	public := func(h rule.Host) bool { return h.Name == "github.com" || strings.HasSuffix(h.Name, ".github.com") }
+	own := slices.IndexFunc(hosts, func(h rule.Host) bool { return !h.Wildcard })
+	if own < 0 || slices.ContainsFunc(hosts, public) {
+		return ""
 	}
-	return ""
+	h := rule.Host{Name: hosts[own].Name, Port: max(hosts[own].Port, 0)}
+	if strings.HasPrefix(h.Name, "api.") {
+		return "https://" + h.String()
+	}
+	return "https://" + h.String() + "/api/v3"
 }
 
 // Slot says for people where the credential goes: "header Authorization (Bearer)".

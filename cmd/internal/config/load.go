@@ -220,6 +220,9 @@ func (f *File) widen(part *File) {
 		own []string
 	}{{"tunnel", tunnel}, {"no_proxy", f.NoProxy}, {"pass_env", f.PassEnv}} {
 		for _, w := range part.listed[list.key] {
+			if h, err := rule.ParseHost(w.Text); err == nil && list.key == "tunnel" {
+				w.Text = h.String()
+			}
 			if !slices.Contains(list.own, w.Text) {
 				w.Key = list.key
 				f.Widened = append(f.Widened, w)
@@ -235,11 +238,11 @@ func (f *File) widen(part *File) {
 
 // listed are the entries of a list with their places.
 func (n node) listed() (out []Widening) {
-	if _, isList := n.v.([]any); !isList && typeName(n.v) != "a string" {
-		return nil // reported already
-	}
-	elements := []node{n}
-	if typeName(n.v) == "a list" {
+	var elements []node // of anything else it was reported that it is no list
+	switch n.v.(type) {
+	case string:
+		elements = []node{n}
+	case []any:
 		elements = n.list("")
 	}
 	for _, e := range elements {

@@ -280,3 +280,55 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// What a project opens beyond the user's own file is kept for check to tell.
+func TestProjectWidens(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"u/agentvault.toml": "tunnel = [\"a.test\"]\npass_env = [\"A_*\"]\n" + svc("mine"),
+		"p/agentvault.toml": "tunnel = [\"A.test\", \"B.test\"]\nno_proxy = \"x.test\"\npass_env = [\n  \"A_*\",\n  \"B\"]\n" + svc("mine") + svc("new"),
+	})
+	load := func(o Options) (out []string) {
+		f, err := Load(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range f.Widened {
+			out = append(out, w.Pos.String()+" "+w.Key+" "+w.Text)
+		}
+		return out
+	}
+	user, project := filepath.Join(dir, "u"), filepath.Join(dir, "p")
+	want := []string{"agentvault.toml:1:21 tunnel b.test", "agentvault.toml:2:12 no_proxy x.test", "agentvault.toml:5:3 pass_env B", "agentvault.toml:6:1 service mine"}
+	if got := load(Options{Dir: project, UserDir: user}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// What the human named, or wrote into his own file, widens nothing.
+	if got := load(Options{Path: filepath.Join(project, "agentvault.toml"), UserDir: user}); got != nil {
+		t.Errorf("a named file: %q", got)
+	}
+	if got := load(Options{Dir: user, UserDir: user}); got != nil {
+		t.Errorf("the user's own: %q", got)
+	}
+}
+
+func TestPositions(t *testing.T) {
+	dir := tree(t, map[string]string{"c.toml": "unmatched = \"allow\"\n[service.a]\nhost = \"h.test\"\nauth = \"none\"\nallow = [\n  \"GET /a\", # one\n  \"GET /b\",\n]\n"})
+	f, err := Load(Options{Path: filepath.Join(dir, "c.toml"), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := f.Service("a")
+	for got, want := range map[string]string{
+		f.UnmatchedPos().String():          "c.toml:1:13",
+		s.At("allow[1]", "allow").String(): "c.toml:7:3",
+		s.At("allow[2]", "allow").String(): "c.toml:5:9",
+		s.At("deny").String():              "c.toml:2:1",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if f.Service("b") != nil {
+		t.Error("a service that is not there was found")
+	}
+}

@@ -51,6 +51,11 @@ func (n node) service(name string) (Service, bool) {
 	}
 	for k, v := range keys {
 		s.at[k] = v.pos()
+		if _, isList := v.v.([]any); isList {
+			for i, e := range v.list("") {
+				s.at[fmt.Sprintf("%s[%d]", k, i)] = e.pos()
+			}
+		}
 	}
 	before := len(n.doc.list)
 	if v, ok := keys["use"]; ok {
@@ -123,14 +128,25 @@ func (n node) complete(s *Service) {
 	case !none && s.Secret.IsZero():
 		fail(fmt.Sprintf("write secret = %q, and store it: agentvault secret set %s", "keychain:"+s.Name, s.Name), "has no secret")
 	}
-	if _, err := s.endpoints(); err != nil {
-		pos := s.Pos
-		if at, ok := s.at["host"]; ok {
-			pos = at
-		} else if at, ok := s.at["use"]; ok {
-			pos = at
+	points, err := s.endpoints()
+	if err != nil {
+		n.doc.add(s.At("host", "use"), hintOf(err), "%s%s", n.subject, err)
+		return
+	}
+	n.checkInsecure(s, points)
+}
+
+// checkInsecure: the proxy sends a credential without TLS to this machine alone, so that
+// a service that asks for more would never work.
+func (n node) checkInsecure(s *Service, points []point) {
+	for _, p := range points {
+		for _, h := range p.hosts {
+			if s.Insecure && (h.Wildcard || !isLoopback(h.Name)) {
+				n.doc.add(s.At("insecure"), "leave insecure out, and let the agent use https",
+					"%sinsecure: %s is not on this machine; a credential goes over plain HTTP to localhost and loopback addresses only", n.subject, h)
+				return
+			}
 		}
-		n.doc.add(pos, hintOf(err), "%s%s", n.subject, err)
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"agentvault/keyring"
@@ -32,8 +34,13 @@ func Suggest(host string, port int, seen string, allow []rule.Op) (Service, erro
 		if !e.covers(name, port) {
 			s.Hosts = []rule.Host{at}
 		}
+		// What the catalogue cannot know is written out, for the human to put right.
+		if ep := e.Endpoints[0]; ep.Auth.lacks() != "" {
+			s.Auth = ep.Auth.example()
+		}
 	} else {
-		s.Name, s.Hosts, s.Auth = nameFor(name), []rule.Host{at}, authFor(seen)
+		s.Name, s.Hosts = nameFor(name), []rule.Host{at}
+		s.Auth = authFor(seen, s.Name)
 	}
 	s.Secret, err = keyring.ParseRef("keychain:" + s.Name)
 	return s, err
@@ -56,11 +63,13 @@ func nameFor(host string) string {
 	return name
 }
 
-func authFor(seen string) *Auth {
+func authFor(seen, service string) *Auth {
 	kind, name, _ := strings.Cut(seen, ":")
 	switch kind {
-	case "", "bearer", "sigv4":
+	case "", "bearer":
 		return &Auth{Type: "bearer"}
+	case "sigv4":
+		return &Auth{Type: "sigv4", AccessKeyID: keyring.Ref{Scheme: "keychain", Name: service + "-id"}}
 	case "basic":
 		return &Auth{Type: "basic"}
 	case "query", "cookie":
@@ -104,11 +113,7 @@ func ServiceTOML(s Service) string {
 		}
 	}
 	if s.Env != nil {
-		quoted := make([]string, len(s.Env))
-		for i, e := range s.Env {
-			quoted[i] = tomlString(e)
-		}
-		line("env", "["+strings.Join(quoted, ", ")+"]")
+		line("env", tomlWords(s.Env))
 	}
 	if s.Inject != "" {
 		line("inject", tomlString(s.Inject))
@@ -118,22 +123,53 @@ func ServiceTOML(s Service) string {
 
 func (a *Auth) toml() string {
 	parts := []string{"type = " + tomlString(a.Type)}
-	for _, p := range []struct{ key, value string }{{"name", a.Name}, {"prefix", a.Prefix}, {"user", a.User}, {"placeholder", a.Placeholder}} {
-		if p.value != "" {
-			parts = append(parts, p.key+" = "+tomlString(p.value))
+	add := func(key, value string) {
+		if value != "" {
+			parts = append(parts, key+" = "+tomlString(value))
 		}
 	}
-	if len(a.Fields) > 0 {
-		quoted := make([]string, len(a.Fields))
-		for i, f := range a.Fields {
-			quoted[i] = tomlString(f)
+	list := func(key string, words []string) {
+		if len(words) > 0 {
+			parts = append(parts, key+" = "+tomlWords(words))
 		}
-		parts = append(parts, "fields = ["+strings.Join(quoted, ", ")+"]")
+	}
+	add("name", a.Name)
+	add("prefix", a.Prefix)
+	add("user", a.User)
+	add("placeholder", a.Placeholder)
+	list("fields", a.Fields)
+	add("access_key_id", a.AccessKeyID.String())
+	add("session_token", a.SessionToken.String())
+	if a.AllowCredentialOperations {
+		parts = append(parts, "allow_credential_operations = true")
+	}
+	add("grant", a.Grant)
+	add("token_url", a.TokenURL)
+	add("client_id", a.ClientID)
+	list("scopes", a.Scopes)
+	add("app_id", a.AppID)
+	add("installation_id", a.InstallationID)
+	list("repositories", a.Repositories)
+	if len(a.Permissions) > 0 {
+		var words []string
+		for _, k := range slices.Sorted(maps.Keys(a.Permissions)) {
+			words = append(words, tomlKey(k)+" = "+tomlString(a.Permissions[k]))
+		}
+		parts = append(parts, "permissions = { "+strings.Join(words, ", ")+" }")
 	}
 	if len(parts) == 1 {
 		return tomlString(a.Type)
 	}
 	return "{ " + strings.Join(parts, ", ") + " }"
+}
+
+// tomlWords is a list on one line, as inline tables need it.
+func tomlWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = tomlString(w)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 func tomlKey(s string) string {

@@ -19,7 +19,7 @@ func TestServiceTOML(t *testing.T) {
 		want       string
 	}{
 		{"api.linear.app", "header Authorization", 443, "[service.linear]\nuse    = \"linear\"\nsecret = \"keychain:linear\"\nallow  = [\"GET /x\"]\n"},
-		{"acme.zendesk.com", "basic", 443, "[service.zendesk]\nuse    = \"zendesk\"\nhost   = \"acme.zendesk.com\"\nsecret = \"keychain:zendesk\"\nallow  = [\"GET /x\"]\n"},
+		{"acme.zendesk.com", "basic", 443, "[service.zendesk]\nuse    = \"zendesk\"\nhost   = \"acme.zendesk.com\"\nauth   = { type = \"basic\", user = \"...\" }\nsecret = \"keychain:zendesk\"\nallow  = [\"GET /x\"]\n"},
 		{"api.acme.co.uk", "x-api-key", 8443, "[service.acme]\nhost   = \"api.acme.co.uk:8443\"\nauth   = { type = \"header\", name = \"x-api-key\" }\nsecret = \"keychain:acme\"\nallow  = [\"GET /x\"]\n"},
 		{"api.acme.test", "query:key", 443, "[service.acme]\nhost   = \"api.acme.test\"\nauth   = { type = \"query\", name = \"key\" }\nsecret = \"keychain:acme\"\nallow  = [\"GET /x\"]\n"},
 		{"10.0.0.5", "", 443, "[service.10-0-0-5]\nhost   = \"10.0.0.5\"\nauth   = \"bearer\"\nsecret = \"keychain:10-0-0-5\"\nallow  = [\"GET /x\"]\n"},

@@ -66,7 +66,8 @@ type Endpoint struct {
 	Label   string        `json:"label,omitempty"`     // "telemetry", "DNS over HTTPS"
 	Client  string        `json:"client,omitempty"`
 
-	// Allow is the narrowest rule that allows all of its calls; empty where none can.
+	// Allow is the narrowest rule that allows all of its calls; empty where none can, or
+	// should: see mends.
 	// It differs from Path for names with an encoded slash, which a rule must match in
 	// both readings: /projects/**/issues.
 	Allow string `json:"allow,omitempty"`
@@ -91,9 +92,35 @@ func Covers(e *event.Event) bool {
 	case e.Service == "", e.Verdict == event.Uncovered, e.Verdict == event.Bypassed:
 		return false
 	case e.Verdict == event.Denied:
-		return e.Code != "no_service" // no allow rule matched, and unmatched = "deny"
+		// No allow rule matched: unmatched = "deny", or the child showed the placeholder
+		// where the service does not want it shown.
+		return e.Code != codeUnmatched && e.Code != codePlaceholder
 	}
 	return true
+}
+
+// Codes of the proxy's answers, see docs/errors.md.
+const (
+	codeUnmatched   = "no_service"
+	codeHeld        = "held_and_refused"
+	codePlaceholder = "placeholder_misdirected"
+)
+
+// mends reports whether configuration would let the uncovered call e through. Of what the
+// proxy refused that is so only where it lacked a rule: a path that can be read in two
+// ways, an address that is never dialled, a placeholder on its way to a stranger are
+// nothing to suggest a service for.
+func mends(e *event.Event) bool {
+	if e.Verdict != event.Denied {
+		return true
+	}
+	switch e.Code {
+	case "", codeUnmatched, codeHeld:
+		return true
+	case codePlaceholder:
+		return e.Service != ""
+	}
+	return false
 }
 
 // kindOf says what kind of endpoint the event belongs to.

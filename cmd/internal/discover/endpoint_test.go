@@ -64,6 +64,7 @@ func TestCovers(t *testing.T) {
 		{"not in allow", event.Event{Service: "s", Verdict: event.Uncovered}, false},
 		{"denied by its rule", event.Event{Service: "s", Verdict: event.Denied, Code: "denied_by_rule"}, true},
 		{"denied for want of a rule", event.Event{Service: "s", Verdict: event.Denied, Code: "no_service"}, false},
+		{"its placeholder where it wants none", event.Event{Service: "s", Verdict: event.Denied, Code: "placeholder_misdirected"}, false},
 		{"denied without a service", event.Event{Verdict: event.Denied}, false},
 		{"failed", event.Event{Service: "s", Verdict: event.Failed}, true},
 		{"went around", event.Event{Service: "s", Verdict: event.Bypassed}, false},

@@ -65,6 +65,11 @@ func TestSuggest(t *testing.T) {
 	far.Scheme = "http"
 	partly := call("partly.test", 443, "", 403)
 	partly.Service = "mine"
+	denied := func(service, code string) event.Event {
+		e := call("d.test", 443, "placeholder", 403)
+		e.Service, e.Verdict, e.Code = service, event.Denied, code
+		return e
+	}
 	for _, tt := range []struct {
 		name   string
 		events []event.Event
@@ -93,6 +98,10 @@ func TestSuggest(t *testing.T) {
 		{"plain HTTP elsewhere", []event.Event{far}, []string{`host   = "plain.test:80"`, `auth   = "none"`}, "secret"},
 		{"a service that lacks a rule", []event.Event{partly}, []string{"# [service.mine]: add to allow", `#     "GET /v1/x",`}, "secret"},
 		{"names that meet", []event.Event{call("api.x.test", 443, "bearer", 200), call("www.x.test", 443, "bearer", 200)}, []string{"[service.x]", "[service.x-2]"}, "use "},
+		{"denied for want of a service", []event.Event{denied("", "no_service")}, []string{"[service.d]"}, "use "},
+		{"its own placeholder, but no rule", []event.Event{denied("mine", "placeholder_misdirected")}, []string{"# [service.mine]: add to allow"}, "secret"},
+		{"a placeholder on its way to a stranger", []event.Event{denied("", "placeholder_misdirected")}, nil, "service"},
+		{"an address that is never dialled", []event.Event{denied("", "address_refused")}, nil, "service"},
 		{"a host that is none", []event.Event{call("bad\nhost", 443, "bearer", 200)}, nil, "service"},
 	} {
 		suggestions := Suggest(Endpoints(tt.events), known)

@@ -15,7 +15,10 @@ const truststorePassword = "changeit"
 // It is neither encrypted nor authenticated: there is nothing to hide in it, the folder
 // guards it, and the key derivations would double its cost. A JVM reads such a store with
 // any password and with none.
-func writeTruststore(path string, certs [][]byte) error {
+//
+// The first trusted certificates, the system's own, are taken as they are, which saves a
+// third of the time; the others come from files that anybody may have edited.
+func writeTruststore(path string, certs [][]byte, trusted int) error {
 	entries := make([]pkcs12.TrustStoreEntry, 0, len(certs))
 	for i, der := range certs {
 		cert := &x509.Certificate{Raw: der} // all that the encoder looks at

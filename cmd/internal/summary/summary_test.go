@@ -100,6 +100,9 @@ func TestWriteShort(t *testing.T) {
 		{"a human let it through", func(a *adder) {
 			a.times(1, event.Event{Method: "GET", Host: "x.test", Path: "/", Verdict: event.Passed, Status: 200})
 		}, "agentvault  5.0s · 1 call · 1 passed · coverage 0 %\n  log          agentvault log 7f3a\n"},
+		{"a placeholder on its way to a stranger", func(a *adder) {
+			a.times(2, event.Event{Method: "GET", Host: "x.test", Path: "/", Verdict: event.Denied, Code: "placeholder_misdirected", Status: 403, Auth: "placeholder", Reason: "header X holds the placeholder of github"})
+		}, "agentvault  5.0s · 2 calls · 2 denied · coverage 0 %\n  ⚠ 1 endpoint denied\n    GET x.test/   2 calls   last 403   header X holds the placeholder of github\n  log          agentvault log 7f3a\n"},
 		{"lost events", func(a *adder) {
 			a.times(1, event.Event{Method: "GET", Host: "x.test", Path: "/", Service: "x", Verdict: event.Injected})
 			a.Add(event.Event{Phase: event.Note, Lost: 3})

@@ -115,9 +115,12 @@ func (p *printer) sections() {
 }
 
 // missed counts the calls that no service covered, without those that a human let through
-// with unmatched = "allow" and those that did not get through anyway.
+// with unmatched = "allow", those that did not get through anyway, and those that were
+// refused for more than the want of a service.
 func missed(e *discover.Endpoint) int {
-	if e.Kind != discover.Call || e.Covered || e.Verdict == event.Passed || e.Verdict == event.Failed {
+	switch {
+	case e.Kind != discover.Call, e.Covered, e.Verdict == event.Passed, e.Verdict == event.Failed,
+		e.Verdict == event.Denied && e.Allow == "":
 		return 0
 	}
 	return e.Missed

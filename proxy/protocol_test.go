@@ -1,0 +1,472 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+func TestTrailersBothWays(t *testing.T) {
+	for _, tt := range []struct{ child, upstream int }{{1, 1}, {1, 2}, {2, 1}, {2, 2}} {
+		for _, announced := range []bool{true, false} {
+			t.Run(fmt.Sprintf("h%d to h%d announced=%t", tt.child, tt.upstream, announced), func(t *testing.T) {
+				s := start(t, options{noHTTP2: tt.upstream == 1, handler: func(w http.ResponseWriter, r *http.Request) {
+					if announced {
+						w.Header().Set("Trailer", "X-Down")
+					}
+					body, _ := io.ReadAll(r.Body)
+					_, _ = fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Up"))
+					key := http.TrailerPrefix + "X-Down"
+					if announced {
+						key = "X-Down"
+					}
+					w.Header().Set(key, "down "+sentinel)
+				}})
+				r, _ := http.NewRequest("POST", s.upstream.URL, struct{ io.Reader }{strings.NewReader("body")})
+				r.Trailer = http.Header{"X-Up": {"up"}}
+				resp, err := s.client(tt.child).Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || string(body) != "body up" {
+					t.Errorf("got %q %v", body, err)
+				}
+				if got := resp.Trailer.Get("X-Down"); got != "down "+placeholder {
+					t.Errorf("trailer %q", got)
+				}
+			})
+		}
+	}
+}
+
+// A trailer that was not announced is sent on by the rules of HTTP/1.1 chunks.
+func TestRequestTrailerUnannounced(t *testing.T) {
+	s := start(t, options{noHTTP2: true, handler: func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Up"))
+	}})
+	resp, b := s.request(s.tls(s.host, ""), "POST / HTTP/1.1\r\nHost: "+s.host+"\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Up: up\r\n\r\n")
+	_ = b
+	body, _ := io.ReadAll(resp.Body)
+	if string(body) != "body up" || !resp.Close {
+		t.Errorf("got %q, close %t", body, resp.Close)
+	}
+}
+
+func TestStreamsEachFlush(t *testing.T) {
+	for child := 1; child <= 2; child++ {
+		for _, kind := range []string{"text/event-stream", "application/x-ndjson", ""} {
+			t.Run(fmt.Sprintf("h%d %s", child, kind), func(t *testing.T) {
+				next := make(chan string)
+				s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+					if kind != "" {
+						w.Header().Set("Content-Type", kind)
+					}
+					w.WriteHeader(200)
+					w.(http.Flusher).Flush()
+					for piece := range next {
+						_, _ = io.WriteString(w, piece)
+						w.(http.Flusher).Flush()
+					}
+				}})
+				resp, err := s.client(child).Get(s.upstream.URL) // the head comes before any of the body
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				buffer := make([]byte, 100)
+				for i := range 5 {
+					piece := fmt.Sprintf("data: %d\n\n", i)
+					next <- piece
+					n, err := io.ReadAtLeast(resp.Body, buffer, len(piece))
+					if err != nil || string(buffer[:n]) != piece {
+						t.Fatalf("got %q %v", buffer[:n], err)
+					}
+				}
+				close(next)
+			})
+		}
+	}
+}
+
+// A body of a known length that comes slowly is passed on as it comes.
+func TestSmallBodyTrickles(t *testing.T) {
+	next := make(chan string)
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(10+len(sentinel)))
+		for piece := range next {
+			_, _ = io.WriteString(w, piece)
+			w.(http.Flusher).Flush()
+		}
+	}})
+	done := make(chan *http.Response)
+	go func() {
+		resp, err := s.client(1).Get(s.upstream.URL)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- resp
+	}()
+	next <- "01234"
+	resp := <-done
+	defer resp.Body.Close()
+	buffer := make([]byte, 10)
+	if n, err := io.ReadFull(resp.Body, buffer[:5]); err != nil || string(buffer[:n]) != "01234" {
+		t.Fatalf("got %q %v", buffer[:n], err)
+	}
+	next <- sentinel[:3]
+	next <- sentinel[3:] + "5678"
+	next <- "9"
+	close(next)
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil || string(rest) != placeholder[:len(sentinel)]+"56789" {
+		t.Errorf("got %q %v", rest, err)
+	}
+}
+
+// An upstream that dies in the middle leaves a broken body, however it was framed.
+func TestBrokenBodyStaysBroken(t *testing.T) {
+	for child := 1; child <= 2; child++ {
+		for _, head := range []string{"Content-Length: 100", "Content-Length: 100000", "Transfer-Encoding: chunked", "Content-Encoding: gzip\r\nTransfer-Encoding: chunked"} {
+			t.Run(fmt.Sprintf("h%d %s", child, head), func(t *testing.T) {
+				s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+					if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+						_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s\r\n\r\n5\r\n%s\r\n", head, sentinel[:5])
+					}
+				}})
+				resp, err := s.client(child).Get(s.upstream.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				if body, err := io.ReadAll(resp.Body); err == nil {
+					t.Errorf("a clean end after %q", body)
+				}
+				if e := s.last(); e.Verdict != event.Failed || e.Code != CodeUpstream || e.Status != 200 {
+					t.Errorf("event %+v", e)
+				}
+			})
+		}
+	}
+}
+
+// A broken body that held an echo is not given a length that makes it whole.
+func TestBrokenEchoStaysBroken(t *testing.T) {
+	s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n%s", sentinel)
+		}
+	}})
+	resp, err := s.client(1).Get(s.upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || string(body) != placeholder[:len(sentinel)] {
+		t.Errorf("got %q %v", body, err)
+	}
+}
+
+// A child that goes away takes the upstream's request with it.
+func TestChildGoesAway(t *testing.T) {
+	for child := 1; child <= 2; child++ {
+		for _, streaming := range []bool{false, true} {
+			t.Run(fmt.Sprintf("h%d streaming=%t", child, streaming), func(t *testing.T) {
+				began, ended := make(chan bool), make(chan bool)
+				s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+					if streaming {
+						w.(http.Flusher).Flush()
+					}
+					close(began)
+					<-r.Context().Done()
+					close(ended)
+				}})
+				ctx, cancel := context.WithCancel(context.Background())
+				r, _ := http.NewRequestWithContext(ctx, "POST", s.upstream.URL, strings.NewReader("x"))
+				go func() {
+					if resp, err := s.client(child).Do(r); err == nil {
+						_, _ = io.Copy(io.Discard, resp.Body)
+						_ = resp.Body.Close()
+					}
+				}()
+				<-began
+				cancel()
+				select {
+				case <-ended:
+				case <-time.After(20 * time.Second):
+					t.Fatal("the upstream was not told")
+				}
+				if e := s.last(); !strings.Contains(e.Reason, "went away") {
+					t.Errorf("event %+v", e)
+				}
+			})
+		}
+	}
+}
+
+func TestExpectContinue(t *testing.T) {
+	t.Run("body wanted", func(t *testing.T) {
+		for child := 1; child <= 2; child++ {
+			s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				_, _ = fmt.Fprintf(w, "%d bytes", len(body))
+			}})
+			resp, body := s.do(s.client(child), "PUT", s.upstream.URL, bytes.NewReader(make([]byte, 1<<20)), "Expect", "100-continue")
+			if body != "1048576 bytes" {
+				t.Errorf("h%d: %s %s", child, resp.Status, body)
+			}
+		}
+	})
+	t.Run("answered without the body", func(t *testing.T) {
+		s := start(t, options{noHTTP2: true, handler: func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusExpectationFailed)
+			_, _ = io.WriteString(w, "no")
+		}})
+		c := s.tls(s.host, "")
+		resp, _ := s.request(c, "PUT / HTTP/1.1\r\nHost: "+s.host+"\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+		body, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 417 || string(body) != "no" || !resp.Close {
+			t.Errorf("%s %q, close %t", resp.Status, body, resp.Close)
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection goes on")
+		}
+	})
+}
+
+// An answer that comes before the body was sent reaches a child that goes on sending.
+func TestEarlyAnswer(t *testing.T) {
+	s := start(t, options{noHTTP2: true, handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		_, _ = io.WriteString(w, "too large")
+	}})
+	c := s.tls(s.host, "")
+	resp, _ := s.request(c, "PUT / HTTP/1.1\r\nHost: "+s.host+"\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 1000))
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 413 || string(body) != "too large" || err != nil || !resp.Close {
+		t.Errorf("%s %q %v, close %t", resp.Status, body, err, resp.Close)
+	}
+	if e := s.last(); e.Status != 413 {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// An upstream that dies while the child waits with the rest of its body is seen.
+func TestUpstreamDiesInDuplex(t *testing.T) {
+	s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+		}
+	}})
+	resp, _ := s.request(s.tls(s.host, ""), "POST / HTTP/1.1\r\nHost: "+s.host+"\r\nContent-Length: 1000\r\n\r\nabc")
+	if body, err := io.ReadAll(resp.Body); err == nil || string(body) != "hi" {
+		t.Errorf("got %q %v", body, err)
+	}
+}
+
+func TestInterimAnswers(t *testing.T) {
+	for child := 1; child <= 2; child++ {
+		t.Run(fmt.Sprintf("h%d", child), func(t *testing.T) {
+			s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Link", "</"+sentinel+">")
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Del("Link")
+				_, _ = io.WriteString(w, "done")
+			}})
+			var hints []string
+			ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				hints = append(hints, fmt.Sprint(code, h.Get("Link"), h.Get("Connection")))
+				return nil
+			}})
+			r, _ := http.NewRequestWithContext(ctx, "GET", s.upstream.URL, nil)
+			resp, err := s.client(child).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if len(hints) != 1 || hints[0] != "103</"+placeholder+">" || resp.Header.Get("Link") != "" {
+				t.Errorf("got %q, then %v", hints, resp.Header)
+			}
+		})
+	}
+}
+
+func TestForms(t *testing.T) {
+	saw := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Saw", fmt.Sprintf("%s %s host=%s hop=%q cl=%d %q", r.Method, r.RequestURI, r.Host, r.Header["X-Hop"], r.ContentLength, r.Header["Content-Length"]))
+		switch r.URL.Path {
+		case "/204":
+			w.WriteHeader(204)
+		case "/304":
+			w.Header().Set("Etag", `"x"`)
+			w.WriteHeader(304)
+		case "/empty":
+			w.Header().Set("Content-Length", "0")
+		case "/head":
+			w.Header().Set("Content-Length", "1234")
+		}
+	}
+	s := start(t, options{handler: saw, noHTTP2: true})
+	long := "/" + strings.Repeat("a", 60<<10)
+	for _, tt := range []struct{ name, request, status, saw string }{
+		{"star", "OPTIONS * HTTP/1.1\r\nHost: HOST\r\n", "200", "OPTIONS * "},
+		{"star of another method", "GET * HTTP/1.1\r\nHost: HOST\r\n", "400", ""},
+		{"opaque", "GET mailto:x HTTP/1.1\r\nHost: HOST\r\n", "400", ""},
+		{"absolute", "GET https://HOST/p?q HTTP/1.1\r\nHost: HOST\r\n", "200", "GET /p?q host=HOST"},
+		{"absolute without a path", "GET https://HOST HTTP/1.1\r\nHost: HOST\r\n", "200", "GET / "},
+		{"absolute with userinfo", "GET https://u:p@HOST/p HTTP/1.1\r\nHost: HOST\r\n", "200", "GET /p "},
+		{"absolute wins over Host", "GET https://other.test/p HTTP/1.1\r\nHost: HOST\r\n", "421", ""},
+		{"absolute and another Host", "GET https://HOST/p HTTP/1.1\r\nHost: other.test\r\n", "200", "host=HOST"},
+		{"no host", "GET / HTTP/1.1\r\n", "400", ""},
+		{"two hosts", "GET / HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\n", "400", ""},
+		{"a hop's header", "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n", "200", "hop=[]"},
+		{"not a hop's header", "GET / HTTP/1.1\r\nHost: HOST\r\nX-Hop: 1\r\n", "200", `hop=["1"]`},
+		{"HEAD", "HEAD /head HTTP/1.1\r\nHost: HOST\r\n", "200", "HEAD /head"},
+		{"204", "GET /204 HTTP/1.1\r\nHost: HOST\r\n", "204", "GET"},
+		{"304", "GET /304 HTTP/1.1\r\nHost: HOST\r\n", "304", "GET"},
+		{"empty answer", "GET /empty HTTP/1.1\r\nHost: HOST\r\n", "200", "GET"},
+		{"empty body", "POST /x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n", "200", `cl=0 ["0"]`},
+		{"long", "GET " + long + " HTTP/1.1\r\nHost: HOST\r\n", "200", "GET " + long},
+		{"too long", "GET " + strings.Repeat(long, 4) + " HTTP/1.1\r\nHost: HOST\r\n", "431", ""},
+		{"too many headers", "GET / HTTP/1.1\r\nHost: HOST\r\n" + strings.Repeat("A: b\r\n", maxHeaders), "431", ""},
+		{"upgrade that would hide requests", "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n", "200", "GET /"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, b := s.request(s.tls(s.host, ""), strings.ReplaceAll(tt.request, "HOST", s.host)+"\r\n")
+			if !strings.HasPrefix(resp.Status, tt.status) || !strings.Contains(resp.Header.Get("X-Saw"), strings.ReplaceAll(tt.saw, "HOST", s.host)) {
+				t.Errorf("got %s %.300s, want %s %s", resp.Status, resp.Header.Get("X-Saw"), tt.status, tt.saw)
+			}
+			if resp.StatusCode < 400 {
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil || b.Buffered() > 0 {
+					t.Errorf("%v, and %d more bytes", err, b.Buffered())
+				}
+				if tt.name == "HEAD" && resp.ContentLength != 1234 {
+					t.Errorf("length %d", resp.ContentLength)
+				}
+				if resp.Header["Content-Type"] != nil && resp.ContentLength == 0 {
+					t.Errorf("a type was added: %v", resp.Header)
+				}
+			}
+		})
+	}
+}
+
+// Nothing is added to an answer.
+func TestAnswerIsNotAddedTo(t *testing.T) {
+	s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nX_Under: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n<html>text</htm")
+		}
+	}})
+	for child := 1; child <= 2; child++ {
+		resp, body := s.do(s.client(child), "GET", s.upstream.URL, nil)
+		if len(resp.Header) != 2 || resp.Header["X_under"] == nil || body != "<html>text</htm" {
+			t.Errorf("h%d: %v %q", child, resp.Header, body)
+		}
+	}
+}
+
+// gRPC is HTTP/2 from end to end, or nothing.
+func TestGRPC(t *testing.T) {
+	call := func(s *session) (*http.Response, string) {
+		r, _ := http.NewRequest("POST", s.upstream.URL+"/pkg.Service/Method", struct{ io.Reader }{strings.NewReader("\x00\x00\x00\x00\x02hi")})
+		r.Header.Set("Content-Type", "application/grpc+proto")
+		r.Header.Set("Te", "trailers")
+		resp, err := s.client(2).Do(r)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	t.Run("served", func(t *testing.T) {
+		s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.Header().Set("Content-Type", "application/grpc+proto")
+			_, _ = fmt.Fprintf(w, "%s %q %s", r.Proto, body, r.Header.Get("Te"))
+			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+		}})
+		resp, body := call(s)
+		if body != `HTTP/2.0 "\x00\x00\x00\x00\x02hi" trailers` || resp.Trailer.Get("Grpc-Status") != "0" {
+			t.Errorf("%s %q %v", resp.Status, body, resp.Trailer)
+		}
+	})
+	for name, offers := range map[string]string{"only HTTP/1.1": "http/1.1", "no ALPN at all": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, options{protocol: offers, raw: func(c net.Conn) {
+				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					t.Errorf("a request came through: %s %s", r.Method, r.URL)
+				}
+			}})
+			resp, body := call(s)
+			if got := code(t, resp, body); got != CodeUpstreamTLS || !strings.Contains(body, "HTTP/2") {
+				t.Errorf("got %s %s", got, body)
+			}
+		})
+	}
+}
+
+// Each leg speaks its own protocol, and a body survives the discovery of what the
+// upstream speaks.
+func TestLegs(t *testing.T) {
+	for _, tt := range []struct {
+		child    int
+		upstream string
+	}{{1, "http/1.1"}, {2, "http/1.1"}, {1, "h2"}, {2, "h2"}, {1, "h2 only"}} {
+		t.Run(fmt.Sprintf("h%d to %s", tt.child, tt.upstream), func(t *testing.T) {
+			s := start(t, options{noHTTP2: tt.upstream == "http/1.1", handler: func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				_, _ = fmt.Fprintf(w, "%s %d", r.Proto, len(body))
+			}})
+			if tt.upstream == "h2 only" {
+				s.upstream.TLS.NextProtos = []string{"h2"}
+			}
+			want := "HTTP/1.1 100000"
+			if tt.child == 2 && tt.upstream == "h2" || tt.upstream == "h2 only" {
+				want = "HTTP/2.0 100000"
+			}
+			for range 2 {
+				resp, body := s.do(s.client(tt.child), "POST", s.upstream.URL, strings.NewReader(strings.Repeat("x", 100000)))
+				if body != want {
+					t.Errorf("got %s %s, want %s", resp.Status, body, want)
+				}
+			}
+		})
+	}
+}
+
+// The authority of HTTP/2 is held to the connection as well, and Host beside it is not sent.
+func TestHTTP2Authority(t *testing.T) {
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) }})
+	r, _ := http.NewRequest("GET", s.upstream.URL, nil)
+	r.Host = "other.test"
+	resp, err := s.client(2).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if got := code(t, resp, string(body)); got != CodeMisdirected {
+		t.Errorf("got %s", got)
+	}
+}
