@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -44,6 +45,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Condition: func(name string) (bool, error) {
+			if name == "secret-service" { // set by .ci/secret-service
+				return os.Getenv("AGENTVAULT_TEST_SECRET_SERVICE") != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
 			"upstream-saw": upstreamSaw,
@@ -76,6 +83,7 @@ func setup(e *testscript.Env) error {
 		"HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR="+runtime,
 		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(runtime, "no-bus"),
 		"HTTPS_PROXY=http://"+w.door.Addr().String(), "SSL_CERT_FILE="+w.roots, "NO_COLOR=1",
+		"REAL_BUS="+os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 	)
 	return nil
 }
@@ -145,6 +153,10 @@ func (w *world) lead() {
 // ServeHTTP records what came. /status/N answers N, /echo repeats the Authorization,
 // /slow answers after a minute.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.Host == "infisical.example.test" {
+		infisical(rw, r)
+		return
+	}
 	w.mu.Lock()
 	fmt.Fprintf(&w.seen, "%s %s%s\n", r.Method, r.Host, r.RequestURI)
 	for name, values := range r.Header {
@@ -168,6 +180,29 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 	default:
 		fmt.Fprintln(rw, "hello from", r.Host)
+	}
+}
+
+// infisical speaks as much of Infisical's protocol as one secret needs.
+func infisical(rw http.ResponseWriter, r *http.Request) {
+	var in struct{ ClientID, ClientSecret string }
+	rw.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.URL.Path == "/api/v1/auth/universal-auth/login":
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		if in.ClientID != "id-1" || in.ClientSecret != "machine-sentinel" {
+			rw.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(rw, `{"statusCode":401,"message":"Invalid credentials","error":"Unauthorized"}`)
+			return
+		}
+		_, _ = io.WriteString(rw, `{"accessToken":"access-sentinel","expiresIn":3600,"accessTokenMaxTTL":3600,"tokenType":"Bearer"}`)
+	case r.Header.Get("Authorization") != "Bearer access-sentinel":
+		rw.WriteHeader(http.StatusForbidden)
+	case r.URL.Path == "/api/v3/secrets/raw/API_KEY" && r.URL.Query().Get("workspaceId") == "p-1" && r.URL.Query().Get("environment") == "dev":
+		_, _ = io.WriteString(rw, `{"secret":{"secretKey":"API_KEY","secretValue":"s3cret-sentinel-0123456789","secretPath":"/agents"}}`)
+	default:
+		rw.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(rw, `{"statusCode":404,"message":"Secret not found","error":"NotFound"}`)
 	}
 }
 

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -26,49 +27,76 @@ type stores struct {
 	passphrase func(ctx context.Context, create bool) ([]byte, error)
 	notice     func(format string, args ...any)
 
-	once     sync.Once
-	keychain keyring.Store
-	file     *file.Store
+	file *file.Store
+
+	mu       sync.Mutex
+	keychain keyring.Store // nil until it was asked for
 }
 
 func newStores(env Env, passphraseFD int, notice func(string, ...any)) *stores {
 	s := &stores{env: env, notice: notice, passphrase: passphraseSource(env, passphraseFD)}
-	s.file = file.New(file.Config{Dir: filepath.Join(env.dataDir(), "secrets"), Passphrase: s.passphrase})
+	s.file = file.New(file.Config{Dir: s.dir(), Passphrase: s.passphrase})
 	return s
 }
 
 // chain is the store behind keychain: refs. Where the machine has no keychain it is the
-// encrypted file, which is said once.
-func (s *stores) chain() keyring.Store {
-	s.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), keychainTime)
-		defer cancel()
-		if err := keychain.Available(ctx); err != nil {
-			s.notice("no keychain here (%v); secrets are kept in the encrypted file below %s", err, filepath.Join(s.env.dataDir(), "secrets"))
-			s.keychain = s.file
-			return
-		}
+// encrypted file, which is said once. A keychain that is there and locked is an error: a
+// secret that was stored in it must not be looked for elsewhere.
+func (s *stores) chain(ctx context.Context) (keyring.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keychain != nil {
+		return s.keychain, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keychainTime)
+	defer cancel()
+	switch err := keychain.Available(ctx); {
+	case err == nil:
 		s.keychain = keychain.New(keychain.Config{Dir: filepath.Join(s.env.dataDir(), "large")})
-	})
-	return s.keychain
+	case errors.Is(err, keyring.ErrUnavailable):
+		s.notice("no keychain here (%v); secrets are kept in the encrypted file below %s", err, s.dir())
+		s.keychain = s.file
+	default:
+		return nil, err
+	}
+	return s.keychain, nil
 }
+
+// opened is a store that may be read at once: the passphrase of the file is asked for
+// here, where no time limit runs, and not in the middle of a get.
+func (s *stores) opened(store keyring.Store) (keyring.Backend, error) {
+	if store == keyring.Store(s.file) {
+		if err := s.file.Unlock(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	return store, nil
+}
+
+func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }
 
 // backends maps schemes to backends. Each is opened when the first ref needs it.
 func backends(env Env, s *stores, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Secret, error)) map[string]func() (keyring.Backend, error) {
 	return map[string]func() (keyring.Backend, error){
-		"keychain": func() (keyring.Backend, error) { return s.chain(), nil },
-		"file":     func() (keyring.Backend, error) { return s.file, nil },
+		"keychain": func() (keyring.Backend, error) {
+			store, err := s.chain(context.Background())
+			if err != nil {
+				return nil, err
+			}
+			return s.opened(store)
+		},
+		"file": func() (keyring.Backend, error) { return s.opened(s.file) },
 		"env":      func() (keyring.Backend, error) { return envvar.New(env.LookupEnv), nil },
 		"exec": func() (keyring.Backend, error) {
 			return command.New(command.Config{Env: env.Environ, Dir: env.Dir}), nil
 		},
 		"infisical": func() (keyring.Backend, error) {
-			return newInfisical(c, resolve)
+			return newInfisical(env, c, resolve)
 		},
 	}
 }
 
-func newInfisical(c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Secret, error)) (keyring.Backend, error) {
+func newInfisical(env Env, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Secret, error)) (keyring.Backend, error) {
 	if c.ClientSecret.IsZero() && c.AccessToken.IsZero() {
 		return nil, withHint(fmt.Errorf("infisical: no credentials: %w", keyring.ErrDenied),
 			"add [infisical] with client_id and client_secret = \"keychain:infisical\" to agentvault.toml")
@@ -79,6 +107,10 @@ func newInfisical(c config.Infisical, resolve func(context.Context, keyring.Ref)
 		}
 		return func(ctx context.Context) (keyring.Secret, error) { return resolve(ctx, r) }
 	}
-	return infisical.New(infisical.Config{SiteURL: c.SiteURL, ClientID: c.ClientID,
+	way, err := parentUpstream(env)
+	if err != nil {
+		return nil, err
+	}
+	return infisical.New(infisical.Config{SiteURL: c.SiteURL, ClientID: c.ClientID, RootCAs: way.Roots, Proxy: way.Proxy,
 		ClientSecret: secret(c.ClientSecret), AccessToken: secret(c.AccessToken)}), nil
 }

@@ -49,18 +49,16 @@ func newSecretCommand(env Env) *cli.Command {
 	}
 }
 
-func (s *stores) choose(file bool) keyring.Store {
-	if file {
-		return s.file
-	}
-	return s.chain()
-}
-
-func storeFor(env Env, c *cli.Context) keyring.Store {
+// storeFor is the store that a secret command works on.
+func storeFor(ctx context.Context, env Env, c *cli.Context) (keyring.Store, error) {
 	notice := func(format string, args ...any) {
 		fmt.Fprintf(env.Stderr, "agentvault: %s\n", printable(fmt.Sprintf(format, args...)))
 	}
-	return newStores(env, c.Int("passphrase-fd"), notice).choose(c.Bool("file"))
+	s := newStores(env, c.Int("passphrase-fd"), notice)
+	if c.Bool("file") {
+		return s.file, nil
+	}
+	return s.chain(ctx)
 }
 
 func secretName(c *cli.Context) (string, error) {
@@ -97,7 +95,11 @@ func secretSet(ctx context.Context, env Env, c *cli.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	item := keyring.Item{Value: value, Hosts: hosts, Set: time.Now().UTC()}
-	if err := storeFor(env, c).Set(ctx, name, item); err != nil {
+	store, err := storeFor(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	if err := store.Set(ctx, name, item); err != nil {
 		return fmt.Errorf("secret %q: %w", name, err)
 	}
 	fmt.Fprintf(env.Stderr, "agentvault: stored %s (%d bytes), for %s\n", name, value.Len(), strings.Join(hosts, ", "))
@@ -173,7 +175,11 @@ func readSecret(env Env, name string) (keyring.Secret, error) {
 func secretList(ctx context.Context, env Env, c *cli.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	entries, err := storeFor(env, c).List(ctx)
+	store, err := storeFor(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	entries, err := store.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -205,7 +211,11 @@ func secretRemove(ctx context.Context, env Env, c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	if err := storeFor(env, c).Remove(ctx, name); err != nil {
+	store, err := storeFor(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	if err := store.Remove(ctx, name); err != nil {
 		if errors.Is(err, keyring.ErrNotFound) {
 			return withHint(fmt.Errorf("secret %q: %w", name, err), "agentvault secret list")
 		}

@@ -158,13 +158,26 @@ func (f *Filter) hardReset(dst []byte) []byte {
 	return f.wipedRegion(dst, false)
 }
 
-// softReset passes DECSTR: modes, margins and the saved cursor go, cursor and text stay.
+// softReset passes DECSTR: modes, margins and the saved cursor go, cursor and text stay. Not every
+// terminal knows it (tmux does not), so what we have to rely on is said again. DECOM cannot be
+// without moving the cursor: it may be on from here.
 func (f *Filter) softReset(dst []byte) []byte {
 	dst = append(dst, f.buf...)
+	if f.ours() > 0 {
+		if f.modes.insert {
+			dst = append(dst, "\x1b[4l"...)
+		}
+		if !f.modes.wrap || f.forced {
+			dst = append(dst, "\x1b[?7h"...)
+		}
+		if f.lrmm {
+			dst = append(dst, "\x1b[?69l"...)
+		}
+	}
 	f.modes.soft()
 	*f.slot() = slot{}
-	f.forced, f.nowrap, f.lrmm = false, !f.modes.wrap, false
-	f.origin, f.unsure = false, false
+	f.forced, f.nowrap, f.lrmm = false, false, false
+	f.origin, f.unsure = f.hadOrigin, f.hadOrigin
 	f.top, f.bot = 1, f.rows
 	f.shadow.soft()
 	return f.wipedRegion(dst, true)

@@ -90,12 +90,17 @@ func NewFilter(cols, rows, height int, reply func([]byte)) *Filter {
 
 // Append filters p and appends the result to dst.
 func (f *Filter) Append(dst, p []byte) []byte {
-	dst, _ = f.run(dst, p, false)
+	for len(p) > 0 {
+		var n int
+		dst, n = f.run(dst, p, false)
+		p = p[n:]
+	}
 	return dst
 }
 
-// run filters p. With stop it returns as soon as the cursor equals its saved copy, which is the
-// one moment at which a child that uses ESC 7 can be painted around. n is what it consumed.
+// run filters p. With stop, or with our rows wiped, it returns as soon as the cursor equals its
+// saved copy, which is the one moment at which a child that uses ESC 7 can be painted around. n
+// is what it consumed.
 func (f *Filter) run(dst, p []byte, stop bool) (out []byte, n int) {
 	for n < len(p) {
 		f.clean = false
@@ -106,7 +111,7 @@ func (f *Filter) run(dst, p []byte, stop bool) (out []byte, n int) {
 		}
 		dst = f.step(dst, p[n])
 		n++
-		if stop && f.clean {
+		if f.clean && (stop || f.wiped) {
 			break
 		}
 	}

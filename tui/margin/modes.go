@@ -49,6 +49,7 @@ func (m *modes) soft() {
 	m.g, m.pen = [4]byte{}, pen{}
 	delete(m.set, 1)
 	delete(m.set, 66)
+	delete(m.set, 69)
 }
 
 func (m *modes) charset(inter, c byte) {

@@ -324,16 +324,13 @@ func (t *Terminal) write(p []byte) {
 		var n int
 		t.out, n = t.f.run(t.out, p, t.pending && t.f.slot().used)
 		p = p[n:]
-		if t.pending && t.f.Safe() {
+		// A wipe is mended at once, but not more often than a screen is looked at.
+		due := t.pending || t.f.Wiped() && (len(p) == 0 || t.f.clean)
+		if due && t.f.Safe() && time.Since(t.painted) > frameTime/2 {
 			t.out = t.paint(t.out)
 		}
 	}
-	if !t.f.Wiped() {
-		return
-	}
-	// A wipe is mended at once, but not more often than a screen is looked at.
-	if t.f.Safe() && time.Since(t.painted) > frameTime/2 {
-		t.out = t.paint(t.out)
+	if !t.pending && !t.f.Wiped() {
 		return
 	}
 	t.later()

@@ -3,6 +3,7 @@ package config
 import (
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -201,4 +202,13 @@ func (ep EntryEndpoint) rules() ([]rule.Host, error) {
 		}
 	}
 	return out, nil
+}
+
+// IsKey reports whether s looks like a key of the provider. It is false where the
+// catalogue knows no shape.
+func (e Entry) IsKey(s string) bool {
+	return slices.ContainsFunc(e.Keys, func(k string) bool {
+		re, err := regexp.Compile("^(?:" + k + ")$") // a test compiles every row's
+		return err == nil && re.MatchString(s)
+	})
 }

@@ -77,6 +77,7 @@ const (
 // Source is a file that was read.
 type Source struct {
 	Path    string // absolute
+	Name    string // as Pos.File has it
 	Kind    Kind
 	Hash    string // SHA-256 in hex, of Content
 	Content []byte // the very bytes that were parsed

@@ -36,8 +36,10 @@ func Load(o Options) (*File, error) {
 	}
 	f := &File{Unmatched: "warn", Sources: sources}
 	var all problems
-	for _, src := range sources {
-		part, found := read(display(src.Path, o.Dir), src)
+	for i := range sources {
+		sources[i].Name = display(sources[i].Path, o.Dir)
+		src := sources[i]
+		part, found := read(src.Name, src)
 		all.list = append(all.list, found...)
 		f.merge(part, src, &all)
 	}
@@ -100,7 +102,7 @@ func readSource(path string, kind Kind) (Source, error) {
 	if err != nil {
 		return Source{}, readError(path, err)
 	}
-	return Source{abs, kind, Hash(content), content}, nil
+	return Source{Path: abs, Kind: kind, Hash: Hash(content), Content: content}, nil
 }
 
 // readError leaves the path out of the cause, where it stands a second time.
