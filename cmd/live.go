@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -265,7 +266,7 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	}
 	upstream := o.upstream
 	if upstream.Roots == nil {
-		if upstream, err = parentUpstream(l.env); err != nil {
+		if upstream, err = l.upstream(); err != nil {
 			return err
 		}
 	}
@@ -298,6 +299,19 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	}
 	l.onClose(l.feed.close)
 	return nil
+}
+
+// upstream is how the proxy reaches the world. macOS and Windows verify with more than a
+// list of roots, so their own verifier stays.
+func (l *live) upstream() (proxy.Upstream, error) {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		return parentUpstream(l.env)
+	}
+	choose, err := proxy.ParentProxy(l.env.get)
+	if err != nil {
+		return proxy.Upstream{}, &configError{err}
+	}
+	return proxy.Upstream{Roots: l.files.Roots, Proxy: choose}, nil
 }
 
 // owns asks the kernel whether a client is the child's, once there is one.

@@ -40,6 +40,7 @@ func newApp(env Env) *cli.App {
 			newSecretCommand(env),
 			newServicesCommand(env),
 			newCheckCommand(env),
+			newExplainCommand(env),
 			newTrustCommand(env),
 			newWatchCommand(env),
 			newLogCommand(env),

@@ -28,6 +28,7 @@ func TestTrailersBothWays(t *testing.T) {
 					}
 					body, _ := io.ReadAll(r.Body)
 					_, _ = fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Up"))
+					w.(http.Flusher).Flush() // or the server would announce a length
 					key := http.TrailerPrefix + "X-Down"
 					if announced {
 						key = "X-Down"
@@ -189,6 +190,7 @@ func TestChildGoesAway(t *testing.T) {
 			t.Run(fmt.Sprintf("h%d streaming=%t", child, streaming), func(t *testing.T) {
 				began, ended := make(chan bool), make(chan bool)
 				s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
 					if streaming {
 						w.(http.Flusher).Flush()
 					}
@@ -209,6 +211,7 @@ func TestChildGoesAway(t *testing.T) {
 				select {
 				case <-ended:
 				case <-time.After(20 * time.Second):
+					s.upstream.CloseClientConnections()
 					t.Fatal("the upstream was not told")
 				}
 				if e := s.last(); !strings.Contains(e.Reason, "went away") {

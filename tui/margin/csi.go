@@ -41,6 +41,7 @@ import "fmt"
 //	  keyboard lock 2h, DECSCL "p, status line $} $~, macros *z DCS !z, DECRSPS DCS $t,
 //	  printing i, 8-bit answers ESC SP G, other encodings ESC % @, XTSAVE/XTRESTORE ?s ?r
 //	  (done here), sequences no grammar allows or longer than maxHeld
+//	C1 controls (0x9b outside of UTF-8, or U+009B)   written as ESC [, see c1
 //
 // Everything else passes byte for byte.
 func (f *Filter) csi(dst []byte, q *sequence) []byte {

@@ -56,6 +56,8 @@ const (
 	// patience is how long a child may keep us from painting (an endless OSC, a frame that does
 	// not end, a saved cursor): terminals give up on frames after 150 ms to a second.
 	patience = 500 * time.Millisecond
+	// wipedPatience is the same while our rows are damaged and nothing streams.
+	wipedPatience = 100 * time.Millisecond
 	// keyHold is how long the beginning of what may be the hotkey is held back.
 	keyHold = 20 * time.Millisecond
 	// drain is how long output is awaited that a child wrote before it ended.
@@ -379,7 +381,11 @@ func (t *Terminal) refresh() (time.Duration, error) {
 		return 0, nil
 	}
 	t.later()
-	force := time.Since(t.since) >= patience
+	limit := patience
+	if t.f.Wiped() && t.f.state == ground {
+		limit = wipedPatience
+	}
+	force := time.Since(t.since) >= limit
 	if !t.f.Safe() && !force {
 		if len(rows) == len(t.rows) {
 			t.rows = rows // for the painting that output may allow

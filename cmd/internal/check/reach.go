@@ -15,9 +15,9 @@ func (c *checker) reached(s *config.Service, compiled *config.CompiledService) {
 		case c.tunnelled(h.Host):
 			c.add(h.pos, Warning, Tunnelled, "take the host out of tunnel, or the service out of the file",
 				"service %q: %s is in tunnel and never intercepted, so no credential is put in", s.Name, place(h.Host))
-		case c.bypassed(h.Name) != "":
+		case PastProxy(c.Compiled.NoProxy, h.Name) != "":
 			c.add(h.pos, Warning, Bypassed, "take the entry out of no_proxy",
-				"service %q: %s is in no_proxy (%s), so its calls do not come through the proxy", s.Name, place(h.Host), c.bypassed(h.Name))
+				"service %q: %s is in no_proxy (%s), so its calls do not come through the proxy", s.Name, place(h.Host), PastProxy(c.Compiled.NoProxy, h.Name))
 		case isLoopback(h.Name):
 			c.add(h.pos, Info, Bypassed, "let the service have a name of its own, for instance in the hosts file",
 				"service %q: most clients never send calls for %s to a proxy", s.Name, h.Name)
@@ -36,19 +36,20 @@ func (c *checker) tunnelled(h rule.Host) bool {
 	return false
 }
 
-// bypassed returns the entry of no_proxy that names the host. Clients take an entry for
-// the name and for everything below it.
-func (c *checker) bypassed(name string) string {
-	addr, notAddr := netip.ParseAddr(name)
-	for _, entry := range c.Compiled.NoProxy {
+// PastProxy returns the entry of no_proxy by which clients send calls for the host past
+// the proxy; "" where there is none. They take an entry for the name and for everything
+// below it.
+func PastProxy(noProxy []string, host string) string {
+	addr, notAddr := netip.ParseAddr(host)
+	for _, entry := range noProxy {
 		if p, err := netip.ParsePrefix(entry); err == nil {
 			if notAddr == nil && p.Contains(addr) {
 				return entry
 			}
 			continue
 		}
-		host := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(entry, "*"), "."))
-		if name == host || notAddr != nil && strings.HasSuffix(name, "."+host) {
+		name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(entry, "*"), "."))
+		if host == name || notAddr != nil && strings.HasSuffix(host, "."+name) {
 			return entry
 		}
 	}

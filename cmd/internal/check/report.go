@@ -181,7 +181,7 @@ func (r *Report) overview(w io.Writer, escape func(string) string) error {
 			cells[5] += fmt.Sprintf(", not %s", few(s.Deny, ""))
 		}
 		for i := range cells {
-			cells[i] = escape(cells[i])
+			cells[i] = escape(cut(cells[i]))
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
@@ -194,6 +194,18 @@ func (s Service) auth() string {
 		text += ", asked"
 	}
 	return text
+}
+
+// maxCell is the width of a column: six of them stay readable side by side.
+const maxCell = 44
+
+// cut takes the middle out of what is too wide.
+func cut(s string) string {
+	r := []rune(s)
+	if len(r) <= maxCell {
+		return s
+	}
+	return string(r[:maxCell/2]) + "…" + string(r[len(r)-maxCell/2+1:])
 }
 
 // few keeps a cell short.

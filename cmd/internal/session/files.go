@@ -36,6 +36,11 @@ type Files struct {
 	PHP                string // a folder of php.ini pieces
 	NodeShim           string // CommonJS preload for a Node that does not know NODE_USE_ENV_PROXY
 
+	// Roots are those of Bundle without the session's CA: what agentvault itself trusts on a
+	// platform whose roots are files. Loading the system's a second time would take longer
+	// than everything else at the start.
+	Roots *x509.CertPool
+
 	// Notes are one line each for the human: a file of certificates that the parent's
 	// environment names and that could not be read.
 	Notes []string

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // roots is what the parent trusts: the system's certificates and those of the files that
@@ -15,6 +17,7 @@ type roots struct {
 	extra  [][]byte // of these, those of NODE_EXTRA_CA_CERTS
 	notes  []string
 	seen   map[string]bool
+	read   map[string][][]byte // by path: one file is often named by several variables
 }
 
 // parentBundles are the variables of the parent that name certificates of its own. A
@@ -35,33 +38,41 @@ func (e *noRootsError) Hint() string {
 // collectRoots reads all of them. What the system keeps is required only if the
 // environment names nothing either.
 func collectRoots(env func(string) string) (*roots, error) {
-	r := &roots{seen: map[string]bool{}}
+	r := &roots{seen: map[string]bool{}, read: map[string][][]byte{}}
 	where := r.addSystem(env)
 	r.system = len(r.certs)
-	read := map[string]bool{}
 	for _, name := range parentBundles {
 		path := env(name)
 		if path == "" {
 			continue
 		}
-		data, err := readBundle(path)
+		found, err := r.bundle(path)
 		if err != nil {
 			r.notes = append(r.notes, fmt.Sprintf("%s: %v", name, err))
 			continue
 		}
-		found := decodePEM(data)
 		if name == "NODE_EXTRA_CA_CERTS" {
 			r.extra = found
 		}
-		if !read[path] {
-			r.add(found)
-		}
-		read[path] = true
+		r.add(found)
 	}
 	if len(r.certs) == 0 {
 		return nil, &noRootsError{where}
 	}
 	return r, nil
+}
+
+// bundle returns the certificates of a file or a folder.
+func (r *roots) bundle(path string) ([][]byte, error) {
+	if found, ok := r.read[path]; ok {
+		return found, nil
+	}
+	data, err := readBundle(path)
+	if err != nil {
+		return nil, err
+	}
+	r.read[path] = decodePEM(data)
+	return r.read[path], nil
 }
 
 // readBundle reads a file, or all files of a folder: requests allows REQUESTS_CA_BUNDLE to
@@ -73,15 +84,17 @@ func readBundle(path string) ([]byte, error) {
 	}
 	var all []byte
 	for _, e := range entries {
-		// A folder of roots is full of links, some dangling: what cannot be read is skipped.
+		// A folder of roots is full of links to its own files, by hash, some dangling. They
+		// bring nothing new; what cannot be read is skipped.
+		if target, err := os.Readlink(filepath.Join(path, e.Name())); err == nil && !strings.Contains(target, "/") {
+			continue
+		}
 		if data, err := os.ReadFile(filepath.Join(path, e.Name())); err == nil {
 			all = append(append(all, data...), '\n')
 		}
 	}
 	return all, nil
 }
-
-func (r *roots) addPEM(data []byte) { r.add(decodePEM(data)) }
 
 func (r *roots) add(certs [][]byte) {
 	for _, der := range certs {
@@ -96,6 +109,17 @@ func (r *roots) add(certs [][]byte) {
 func (r *roots) with(der []byte) [][]byte {
 	all := make([][]byte, 0, len(r.certs)+1)
 	return append(append(all, r.certs...), der)
+}
+
+// pool leaves out what does not parse, as crypto/x509 does with the system's files.
+func (r *roots) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, der := range r.certs {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			pool.AddCert(cert)
+		}
+	}
+	return pool
 }
 
 // decodePEM returns the certificates of a file, whatever text stands between them.

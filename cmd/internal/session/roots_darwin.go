@@ -20,12 +20,12 @@ func (r *roots) addSystem(func(string) string) (where string) {
 	defer cancel()
 	args := append([]string{"find-certificate", "-a", "-p"}, keychains...)
 	if out, err := exec.CommandContext(ctx, "/usr/bin/security", args...).Output(); err == nil {
-		r.addPEM(out)
+		r.add(decodePEM(out))
 	}
 	if len(r.certs) == 0 {
 		// The copy that comes with the system's libressl: Apple's roots without the added ones.
 		if data, err := os.ReadFile("/etc/ssl/cert.pem"); err == nil {
-			r.addPEM(data)
+			r.add(decodePEM(data))
 		}
 	}
 	return "the system's keychains and /etc/ssl/cert.pem"

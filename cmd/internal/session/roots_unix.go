@@ -3,7 +3,6 @@
 package session
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -27,8 +26,8 @@ var systemFolders = []string{"/etc/ssl/certs", "/etc/pki/tls/certs", "/system/et
 
 func (r *roots) addSystem(env func(string) string) (where string) {
 	for _, path := range systemBundles {
-		if data, err := os.ReadFile(path); err == nil {
-			r.addPEM(data)
+		if found, err := r.bundle(path); err == nil {
+			r.add(found)
 			break
 		}
 	}
@@ -40,8 +39,8 @@ func (r *roots) addSystem(env func(string) string) (where string) {
 		if dir == "" {
 			continue
 		}
-		if data, err := readBundle(dir); err == nil {
-			r.addPEM(data)
+		if found, err := r.bundle(dir); err == nil {
+			r.add(found)
 		}
 	}
 	return strings.Join(systemBundles[:2], ", ") + " and the other usual places"
