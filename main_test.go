@@ -71,6 +71,10 @@ func setup(e *testscript.Env) error {
 	}
 	e.Defer(w.close)
 	e.Values[worldKey{}] = w
+	example, err := filepath.Abs("agentvault.toml.example")
+	if err != nil {
+		return err
+	}
 	home := filepath.Join(e.WorkDir, "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
@@ -83,7 +87,7 @@ func setup(e *testscript.Env) error {
 		"HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR="+runtime,
 		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(runtime, "no-bus"),
 		"HTTPS_PROXY=http://"+w.door.Addr().String(), "SSL_CERT_FILE="+w.roots, "NO_COLOR=1",
-		"REAL_BUS="+os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
+		"REAL_BUS="+os.Getenv("DBUS_SESSION_BUS_ADDRESS"), "EXAMPLE="+example,
 	)
 	return nil
 }

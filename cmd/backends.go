@@ -86,7 +86,7 @@ func backends(env Env, s *stores, c config.Infisical, resolve func(context.Conte
 			return s.opened(store)
 		},
 		"file": func() (keyring.Backend, error) { return s.opened(s.file) },
-		"env":      func() (keyring.Backend, error) { return envvar.New(env.LookupEnv), nil },
+		"env":  func() (keyring.Backend, error) { return envvar.New(env.LookupEnv), nil },
 		"exec": func() (keyring.Backend, error) {
 			return command.New(command.Config{Env: env.Environ, Dir: env.Dir}), nil
 		},

@@ -190,6 +190,9 @@ func (e *explanation) covered() bool {
 	} else {
 		e.row("allowed", "by %q, %s", e.match.Rule, rulePos(s, "allow", endpoint.Rule.Allow, e.match.Rule))
 	}
+	if isLoopbackHost(e.host) {
+		e.row("note", "most clients never send calls for %s to a proxy, whatever the rules say", e.host)
+	}
 	if compiled.Secret.IsZero() {
 		e.row("credential", "none: the service has auth = \"none\"")
 		return true

@@ -65,7 +65,7 @@ func newFeed(l *live) (*feed, error) {
 		return nil, err
 	}
 	f := &feed{live: l, listener: listener, path: path, conns: make(map[net.Conn]struct{})}
-	go f.accept()
+	l.background(f.accept)
 	return f, nil
 }
 
@@ -94,7 +94,7 @@ func (f *feed) accept() {
 		f.mu.Lock()
 		f.conns[c] = struct{}{}
 		f.mu.Unlock()
-		go f.serve(c)
+		f.live.background(func() { f.serve(c) })
 	}
 }
 

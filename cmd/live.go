@@ -54,6 +54,9 @@ type live struct {
 
 	placeholders map[string]string // variable -> placeholder
 	closers      []func()
+
+	child  atomic.Pointer[session.Child]
+	broken atomic.Pointer[panicError] // of one of the session's own goroutines
 }
 
 // sessionOptions are the flags that every command with a session has.
@@ -111,6 +114,20 @@ func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
 	return l, l.serve(authority, o)
 }
 
+// background runs one of the session's goroutines. A panic there would end the process
+// and skip every defer; it ends the child instead, and the session with it.
+func (l *live) background(f func()) {
+	go func() {
+		err := protect(func() error { f(); return nil })
+		var p *panicError
+		if errors.As(err, &p) && l.broken.CompareAndSwap(nil, p) {
+			if child := l.child.Load(); child != nil {
+				child.End(endGrace)
+			}
+		}
+	}()
+}
+
 func (l *live) onClose(f func()) { l.closers = append(l.closers, f) }
 
 // close ends everything, the newest first. It may be called more than once.
@@ -147,6 +164,21 @@ func (l *live) configure(o sessionOptions) (err error) {
 		c.Unmatched = string(proxy.Warn)
 	}
 	l.compiled = &c
+	return checkAsks(&c)
+}
+
+// checkAsks refuses what would wait for an answer that nobody can give yet: a rule that is
+// read and not kept would be worse than none.
+func checkAsks(c *config.Compiled) error {
+	const hint = `use "warn" or "deny" for now`
+	if c.Unmatched == string(proxy.Ask) {
+		return &configError{withHint(errors.New(`unmatched = "ask": the live view cannot ask yet`), "%s", hint)}
+	}
+	for _, s := range c.Services {
+		if len(s.Ask) > 0 {
+			return &configError{withHint(fmt.Errorf("%s: service %q: ask: the live view cannot ask yet", s.Pos, s.Name), "use deny, or leave the operation out of allow")}
+		}
+	}
 	return nil
 }
 
@@ -291,7 +323,7 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	l.address = &url.URL{Scheme: "http", Host: listener.Addr().String(), User: url.UserPassword("agentvault", password)}
 	l.onClose(func() { l.bus.Close() })
 	l.onClose(func() { _ = l.proxy.Close() })
-	go func() { _ = l.proxy.Serve(listener) }()
+	l.background(func() { _ = l.proxy.Serve(listener) })
 	l.feed, err = newFeed(l)
 	if err != nil {
 		l.notice("watch: %v; this session cannot be watched from another terminal", err)

@@ -253,4 +253,3 @@ func pruneLog(env Env, c *cli.Context) error {
 	fmt.Fprintf(env.Stderr, "agentvault: removed %d of %d logs\n", len(gone), len(sessions))
 	return err
 }
-

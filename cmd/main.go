@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -17,9 +18,32 @@ import (
 // Main runs one command line and returns the exit status.
 func Main(args []string, env Env) int {
 	app := newApp(env)
-	err := app.RunContext(context.Background(), flagsFirst(app, args))
+	err := protect(func() error { return app.RunContext(context.Background(), flagsFirst(app, args)) })
 	report(env.Stderr, err)
 	return exitStatus(err)
+}
+
+// protect turns a panic into an error, after every defer on its way has cleared up. The
+// stack names functions and lines, and no value that they held.
+func protect(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("internal error: %v", p.value) }
+
+// Hint asks for what mends it.
+func (p *panicError) Hint() string {
+	return "this is a mistake in agentvault; please report it with these lines\n" + string(p.stack)
 }
 
 func newApp(env Env) *cli.App {

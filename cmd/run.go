@@ -87,6 +87,10 @@ func run(ctx context.Context, env Env, o sessionOptions, after func(*live) error
 	if err != nil {
 		return err
 	}
+	return runWith(ctx, env, o, show, after)
+}
+
+func runWith(ctx context.Context, env Env, o sessionOptions, show view, after func(*live) error) error {
 	harden()
 	// Until the child has them, and again once it has ended, signals only end the start: a
 	// process that dies while it clears up leaves something behind.
@@ -104,7 +108,16 @@ func run(ctx context.Context, env Env, o sessionOptions, after func(*live) error
 		return err
 	}
 	defer l.close()
+	// On a panic of the view the child must not outlive what it was connected to.
+	defer func() {
+		if child := l.child.Load(); child != nil {
+			child.End(endGrace)
+		}
+	}()
 	code, err := show(ctx, l, l.environ(o))
+	if p := l.broken.Load(); p != nil {
+		return p
+	}
 	if err != nil {
 		return err
 	}

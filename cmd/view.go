@@ -66,6 +66,7 @@ func (l *live) start(o session.Options) (*session.Child, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.child.Store(child)
 	l.owner.Store(session.NewOwner(child.Pid()))
 	return child, nil
 }

@@ -27,6 +27,10 @@ type Item struct {
 	Set time.Time
 	// Expires is when the value ends; zero means that it does not say.
 	Expires time.Time
+	// Version says which issue of a structured secret this is, in the backend's own words;
+	// empty where it has none. Fields of one secret belong together when their Version is
+	// the same (see Resolver.GetTogether).
+	Version string
 	// Note is one line for the human, such as "a newline at the end was trimmed".
 	Note string
 	// Stale means that the backend could not be reached and an older value serves;

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,8 @@ type Ref struct {
 type grammar struct {
 	shape                string // for messages
 	field, stage, params bool
-	plainName            bool // [A-Za-z0-9._-]+ only
+	plainName            bool                     // [A-Za-z0-9._-]+ only
+	check                func(name string) string // says what is wrong with a name; "" when nothing is
 }
 
 var grammars = map[string]grammar{
@@ -31,10 +33,17 @@ var grammars = map[string]grammar{
 	"env":       {shape: "env:NAME", plainName: true},
 	"exec":      {shape: "exec:COMMAND ARGS"},
 	"infisical": {shape: "infisical:KEY?project=ID&env=SLUG&path=/FOLDER", plainName: true, params: true},
+	"vault":     {shape: "vault:MOUNT/PATH#FIELD", field: true, check: vaultPath},
+	"aws":       {shape: "aws:NAME-OR-ARN#JSON_KEY@STAGE", field: true, stage: true, check: awsID},
 }
 
+// stages are the version labels that AWS moves by itself in a rotation.
+var stages = []string{"AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"}
+
 // Schemes lists the legal schemes in the order in which messages show them.
-func Schemes() []string { return []string{"keychain", "file", "env", "exec", "infisical"} }
+func Schemes() []string {
+	return []string{"keychain", "file", "infisical", "vault", "aws", "env", "exec"}
+}
 
 // ParseRef parses a ref. Its errors quote the input, which is a name and no secret:
 // a value pasted where a ref belongs has no known scheme, and is not quoted.
@@ -68,11 +77,18 @@ func ParseRef(s string) (Ref, error) {
 		r.Name = name
 	}
 	if g.stage {
-		if i := strings.LastIndexByte(r.Name, '@'); i >= 0 {
-			r.Name, r.Stage = r.Name[:i], r.Name[i+1:]
-			if r.Stage == "" {
-				return bad("nothing after @")
+		// Names may hold an @ of their own (db/alice@acme.test): only what looks like one of
+		// AWS's labels is a stage.
+		i := strings.LastIndexByte(r.Name, '@')
+		switch after := r.Name[i+1:]; {
+		case i < 0:
+		case after == "":
+			return bad("nothing after @")
+		case strings.HasPrefix(after, "AWS"):
+			if !slices.Contains(stages, after) {
+				return bad(fmt.Sprintf("unknown stage %q (one of: %s)", after, strings.Join(stages, ", ")))
 			}
+			r.Name, r.Stage = r.Name[:i], after
 		}
 	}
 	if g.field {
@@ -88,7 +104,46 @@ func ParseRef(s string) (Ref, error) {
 	case g.plainName && !isPlain(r.Name):
 		return bad("a name may hold letters, digits, '.', '_' and '-' only")
 	}
+	if g.check != nil {
+		if problem := g.check(r.Name); problem != "" {
+			return bad(problem)
+		}
+	}
 	return r, nil
+}
+
+// vaultPath keeps a name to the path that it shows: a client cleans "a/../b" away, and what
+// follows a '?' would be a query.
+func vaultPath(name string) string {
+	if !strings.Contains(name, "/") {
+		return "no path below the mount"
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return "an empty segment, or one of dots, in the path"
+		}
+	}
+	if strings.ContainsAny(name, `?\`) {
+		return "a path may hold no '?' and no '\\'"
+	}
+	return ""
+}
+
+// awsID takes what Secrets Manager allows in a name, and ARNs.
+func awsID(name string) string {
+	for _, c := range []byte(name) {
+		if !isPlain(string(c)) && !strings.ContainsRune("/+=@:", rune(c)) {
+			return "a name may hold letters, digits and /_+=.@- only"
+		}
+	}
+	if !strings.Contains(name, ":") {
+		return ""
+	}
+	// arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME
+	if p := strings.Split(name, ":"); len(p) != 7 || p[0] != "arn" || p[2] != "secretsmanager" || p[3] == "" || p[5] != "secret" || p[6] == "" {
+		return "not the ARN of a secret"
+	}
+	return ""
 }
 
 // String is the ref as it was written; for a Ref that was put together by hand, as it

@@ -20,6 +20,15 @@ func TestParseRef(t *testing.T) {
 		{"infisical:KEY", Ref{Scheme: "infisical", Name: "KEY"}},
 		{"infisical:KEY?project=p-1&env=dev&path=/agents/a%20b", Ref{Scheme: "infisical", Name: "KEY",
 			Params: url.Values{"project": {"p-1"}, "env": {"dev"}, "path": {"/agents/a b"}}}},
+		{"vault:secret/agents/billing#api_key", Ref{Scheme: "vault", Name: "secret/agents/billing", Field: "api_key"}},
+		{"vault:secret/one", Ref{Scheme: "vault", Name: "secret/one"}},
+		{"vault:team a/aws/creds/agent#a@b#c", Ref{Scheme: "vault", Name: "team a/aws/creds/agent", Field: "a@b#c"}},
+		{"aws:prod/stripe", Ref{Scheme: "aws", Name: "prod/stripe"}},
+		{"aws:prod/db#password@AWSPREVIOUS", Ref{Scheme: "aws", Name: "prod/db", Field: "password", Stage: "AWSPREVIOUS"}},
+		{"aws:mail/alice@acme.test", Ref{Scheme: "aws", Name: "mail/alice@acme.test"}},
+		{"aws:mail/alice@acme.test@AWSPENDING", Ref{Scheme: "aws", Name: "mail/alice@acme.test", Stage: "AWSPENDING"}},
+		{"aws:arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf#user", Ref{Scheme: "aws",
+			Name: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf", Field: "user"}},
 	} {
 		got, err := ParseRef(c.in)
 		if err != nil {
@@ -50,7 +59,7 @@ func TestParseRefErrors(t *testing.T) {
 	}{
 		{"", "not a secret ref", false},
 		{"github", "not a secret ref: want SCHEME:NAME", false},
-		{"hcv:x", `unknown secret scheme "hcv" (one of: keychain, file, env, exec, infisical`, false},
+		{"hcv:x", `unknown secret scheme "hcv" (one of: keychain, file, infisical, vault, aws, env, exec)`, false},
 		{"ghp_0123456789abcdef:x", "not a secret ref", false}, // a token, not a scheme
 		{"keychain:", "no name", true},
 		{"keychain: ", "no name", true},
@@ -60,6 +69,20 @@ func TestParseRefErrors(t *testing.T) {
 		{"infisical:../../v1/x?project=p", "letters, digits", true},
 		{"infisical:K?a=%zz", "unreadable parameters", true},
 		{"exec:a\nb", "control character", true},
+		{"vault:secret", "no path below the mount (want vault:MOUNT/PATH#FIELD)", true},
+		{"vault:secret/", "segment", true},
+		{"vault:secret/../sys/raw#x", "segment", true},
+		{"vault:secret//a", "segment", true},
+		{"vault:secret/a?version=1", "no '?'", true},
+		{`vault:secret/a\b`, "no '?'", true},
+		{"vault:secret/a#", "nothing after #", true},
+		{"vault:#a", "no name", true},
+		{"aws:", "no name", true},
+		{"aws:a b", "letters, digits", true},
+		{"aws:a@", "nothing after @", true},
+		{"aws:a@AWSOLD", `unknown stage "AWSOLD" (one of: AWSCURRENT, AWSPREVIOUS, AWSPENDING)`, true},
+		{"aws:arn:aws:s3:::bucket", "not the ARN of a secret", true},
+		{"aws:prod:db", "not the ARN of a secret", true},
 		{"exec: ", "no name", true},
 	} {
 		_, err := ParseRef(c.in)
@@ -88,7 +111,8 @@ func TestCheckName(t *testing.T) {
 
 func FuzzParseRef(f *testing.F) {
 	for _, s := range []string{"keychain:github", "file:x", "env:X", "exec:op read 'a b'", "infisical:K?project=p&env=e&path=/a",
-		"vault:secret/app#token", "aws:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbCdEf#k@AWSPREVIOUS", "x:", ":", "infisical:K?%"} {
+		"vault:secret/app#token", "aws:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbCdEf#k@AWSPREVIOUS", "x:", ":", "infisical:K?%",
+		"vault:aws/creds/agent#access_key", "vault:a/../b", "aws:a@b@AWSCURRENT", "aws:a#b@c", "aws:a@AWSCURRENT#b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -75,9 +75,10 @@ type Resolver struct {
 	generation atomic.Uint64
 	closed     atomic.Bool
 
-	mu       sync.Mutex // guards the writing of entries, and the two below
-	backends map[string]*opener
-	retired  []Secret // replaced values: wiped by Close, not before, for requests may hold them
+	backends map[string]*opener // by scheme; the map never changes
+
+	mu      sync.Mutex // guards the writing of entries, and retired
+	retired []Secret   // replaced values: wiped by Close, not before, for requests may hold them
 }
 
 // opener opens one backend once. gate holds a token for whoever reads or sets backend.
@@ -248,7 +249,7 @@ func (r *Resolver) Drop() {
 
 // Close ends background work and overwrites every value that was handed out, as far as
 // Go allows: strings made by Secret.Reveal are out of reach. Backends that can be
-// closed are. It does not wait for backends that hang.
+// closed are, after what they leased (see Release). It does not wait for a get that hangs.
 func (r *Resolver) Close() {
 	if r.closed.Swap(true) {
 		return
@@ -256,16 +257,16 @@ func (r *Resolver) Close() {
 	r.cancel()
 	r.Drop()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, s := range r.retired {
 		s.Wipe()
 	}
 	r.retired = nil
+	r.mu.Unlock()
 	for _, o := range r.backends {
 		select {
 		case o.gate <- struct{}{}: // and kept: nothing is opened any more
 			if c, ok := o.backend.(io.Closer); ok {
-				_ = c.Close() // the session is over: there is nobody left to tell
+				_ = c.Close() // the session is over: Release has told what there was to tell
 			}
 		default: // still opening: a prompt that nobody answered
 		}

@@ -49,6 +49,7 @@ const (
 	CodeCertificate   = "certificate_rejected"
 	CodeHandshake     = "handshake_failed"
 	CodeHeaders       = "too_many_headers"
+	CodeBody          = "malformed_body"
 )
 
 // header names every answer of ours, so that nobody takes one for the upstream's.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type childBody struct {
 	ended atomic.Bool  // and there is no more
 	leak  atomic.Bool  // it held a secret, and was stopped before it
 	broke atomic.Bool  // the child's connection failed
+	wrong atomic.Bool  // its framing is malformed
 
 	mu   sync.Mutex // held while src is read
 	src  io.Reader
@@ -112,8 +114,10 @@ func (b *childBody) read(p []byte) (int, error) {
 		b.ended.Store(true)
 	case errors.Is(err, scrub.ErrFound):
 		b.leak.Store(true)
-	default:
+	case isTimeout(err), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(*net.OpError)):
 		b.broke.Store(true)
+	default:
+		b.wrong.Store(true)
 	}
 	b.err = err
 	return c, err
@@ -143,6 +147,9 @@ func (b *childBody) size() int64 {
 
 // leaked says that the body was stopped at a secret.
 func (b *childBody) leaked() bool { return b != nil && b.leak.Load() }
+
+// malformed says that the child's chunks are none.
+func (b *childBody) malformed() bool { return b != nil && b.wrong.Load() }
 
 // complete says that the child has sent everything.
 func (b *childBody) complete(announced int64) bool {

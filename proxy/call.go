@@ -58,7 +58,7 @@ func (c *call) answered(a Answer, v event.Verdict) {
 // note is a call that never became a request.
 func (p *Proxy) note(t *tunnel, method string, a Answer) {
 	v := event.Failed
-	if a.Code == CodeForbidden {
+	if a.Code == CodeForbidden || a.Code == CodeLeak {
 		v = event.Denied
 	}
 	p.begin(t, method, "tcp", "").answered(a, v)

@@ -102,6 +102,12 @@ func (p *Proxy) plain(w http.ResponseWriter, r *http.Request) {
 		badHost(err).write(w)
 		return
 	}
+	if s := p.guard.leaks(); s != nil && holds(s, r.URL.Host) {
+		a := leakAnswer("the host name")
+		p.note(&tunnel{host: p.guard.mask(host), port: port}, r.Method, a)
+		a.write(w)
+		return
+	}
 	p.handle(w, r, &tunnel{host: host, port: port, client: program(r)})
 }
 
@@ -145,6 +151,12 @@ func (p *Proxy) connect(ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) 
 	t := &tunnel{host: host, port: port, client: program(r)}
 	if t.client == "" {
 		t.client = c.program
+	}
+	if s := p.guard.leaks(); s != nil && holds(s, authority) {
+		a := leakAnswer("the host name")
+		t.host = p.guard.mask(host)
+		p.note(t, "CONNECT", a)
+		return reject(a)
 	}
 	if a, refused := refusedHost(host); refused {
 		p.note(t, "CONNECT", a)

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -155,12 +153,6 @@ func (i *interim) stop() {
 	i.mu.Unlock()
 }
 
-// wantsHTTP2 recognises a server without HTTP/1.1: RFC 7301 3.2 has it send this alert.
-func wantsHTTP2(err error) bool {
-	var alert tls.AlertError
-	return errors.As(err, &alert) && alert == 120
-}
-
 // retry answers a 401 or 403 to an injected call: the secret is asked for again, past
 // the cache, and if it has changed the request is repeated, once. The child sees the
 // second answer. With an unchanged secret the upstream is not asked twice.
@@ -205,6 +197,12 @@ func (x *exchange) failed(w http.ResponseWriter, err error) {
 		x.body.stop(w, x.in, 0)
 		x.call.ended()
 		panic(http.ErrAbortHandler)
+	case x.body.malformed():
+		x.body.stop(w, x.in, drainTime)
+		w.Header()["Connection"] = []string{"close"}
+		x.call.refuse(w, x.in, Answer{Status: http.StatusBadRequest, Code: CodeBody,
+			Message: "the request's body is malformed", Help: "its chunks do not follow RFC 9112 7.1; the upstream got no whole request"}, event.Denied)
+		return
 	}
 	a := upstreamAnswer(err, x.tunnel.host)
 	a.Message = x.proxy.guard.mask(a.Message)

@@ -47,7 +47,9 @@ type options struct {
 	handler   http.HandlerFunc
 	raw       func(net.Conn) // serves the upstream's connections, after TLS unless plain
 	protocol  string         // what a raw upstream offers by ALPN
-	plain     bool // the upstream speaks HTTP without TLS
+	start     func(*httptest.Server)
+	prepare   func(*Proxy) // before it serves
+	plain     bool         // the upstream speaks HTTP without TLS
 	noHTTP2   bool
 	unmatched Policy
 	change    func(*Service)
@@ -89,6 +91,9 @@ func start(t *testing.T, o options) *session {
 	s := &session{t: t, secrets: &fakeSecrets{item: keyring.Item{Value: keyring.NewSecret([]byte(sentinel))}}}
 	s.upstream = httptest.NewUnstartedServer(o.handler)
 	s.upstream.EnableHTTP2 = !o.noHTTP2
+	if o.start != nil {
+		o.start(s.upstream)
+	}
 	if o.plain {
 		s.upstream.Start()
 	} else {
@@ -123,6 +128,9 @@ func start(t *testing.T, o options) *session {
 	}
 	if s.Proxy, err = New(c); err != nil {
 		t.Fatal(err)
+	}
+	if o.prepare != nil {
+		o.prepare(s.Proxy)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

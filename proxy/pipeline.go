@@ -130,6 +130,9 @@ func checkForm(r *http.Request, _ *tunnel) (Answer, bool) {
 // decide asks the rules. It returns the service that covers the call, nil for a call
 // that passes without one, or an answer that refuses it.
 func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, found []inject.Found) (*Service, Answer, event.Verdict) {
+	if path == "*" {
+		path = "/" // the server as a whole
+	}
 	m := rules.Set.Match(c.event.Host, c.event.Port, c.event.Method, path)
 	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
 		m = plainMatch(rules, m, c, path)

@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -325,7 +329,7 @@ func TestForms(t *testing.T) {
 			w.Header().Set("Content-Length", "1234")
 		}
 	}
-	s := start(t, options{handler: saw, noHTTP2: true})
+	s := start(t, options{handler: saw, noHTTP2: true, start: func(u *httptest.Server) { u.Config.DisableGeneralOptionsHandler = true }})
 	long := "/" + strings.Repeat("a", 60<<10)
 	for _, tt := range []struct{ name, request, status, saw string }{
 		{"star", "OPTIONS * HTTP/1.1\r\nHost: HOST\r\n", "200", "OPTIONS * "},
@@ -347,7 +351,7 @@ func TestForms(t *testing.T) {
 		{"empty body", "POST /x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n", "200", `cl=0 ["0"]`},
 		{"long", "GET " + long + " HTTP/1.1\r\nHost: HOST\r\n", "200", "GET " + long},
 		{"too long", "GET " + strings.Repeat(long, 4) + " HTTP/1.1\r\nHost: HOST\r\n", "431", ""},
-		{"too many headers", "GET / HTTP/1.1\r\nHost: HOST\r\n" + strings.Repeat("A: b\r\n", maxHeaders), "431", ""},
+		{"too many headers", "GET / HTTP/1.1\r\nHost: HOST\r\n" + strings.Repeat("A: b\r\n", maxHeaders+1), "431", ""},
 		{"upgrade that would hide requests", "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n", "200", "GET /"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -437,13 +441,22 @@ func TestLegs(t *testing.T) {
 		upstream string
 	}{{1, "http/1.1"}, {2, "http/1.1"}, {1, "h2"}, {2, "h2"}, {1, "h2 only"}} {
 		t.Run(fmt.Sprintf("h%d to %s", tt.child, tt.upstream), func(t *testing.T) {
+			var refused atomic.Int32
 			s := start(t, options{noHTTP2: tt.upstream == "http/1.1", handler: func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				_, _ = fmt.Fprintf(w, "%s %d", r.Proto, len(body))
+			}, start: func(u *httptest.Server) {
+				if tt.upstream == "h2 only" {
+					u.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+						if slices.Contains(hello.SupportedProtos, "h2") {
+							return nil, nil
+						}
+						refused.Add(1)
+						// Go's server would answer HTTP/1.1 with h2 as its only protocol.
+						return &tls.Config{Certificates: u.TLS.Certificates, NextProtos: []string{"other"}}, nil
+					}}
+				}
 			}})
-			if tt.upstream == "h2 only" {
-				s.upstream.TLS.NextProtos = []string{"h2"}
-			}
 			want := "HTTP/1.1 100000"
 			if tt.child == 2 && tt.upstream == "h2" || tt.upstream == "h2 only" {
 				want = "HTTP/2.0 100000"
@@ -454,7 +467,31 @@ func TestLegs(t *testing.T) {
 					t.Errorf("got %s %s, want %s", resp.Status, body, want)
 				}
 			}
+			if n := refused.Load(); n > 1 {
+				t.Errorf("%d handshakes for HTTP/1.1, after the first had been refused", n)
+			}
 		})
+	}
+}
+
+// gRPC without TLS comes through CONNECT as HTTP/2 with prior knowledge.
+func TestPlainHTTP2(t *testing.T) {
+	s := start(t, options{plain: true, change: func(s *Service) { s.Insecure = true }, handler: func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%s %t", r.Proto, strings.Contains(r.Header.Get("Authorization"), sentinel))
+	}, start: func(u *httptest.Server) {
+		u.Config.Protocols = new(http.Protocols)
+		u.Config.Protocols.SetUnencryptedHTTP2(true)
+	}})
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: p, DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+		c, _ := s.connect(addr)
+		return c, nil
+	}}
+	defer tr.CloseIdleConnections()
+	_, body := s.do(&http.Client{Transport: tr}, "POST", s.upstream.URL, strings.NewReader("x"), "Content-Type", "application/grpc")
+	if body != "HTTP/2.0 true" {
+		t.Error(body)
 	}
 }
 

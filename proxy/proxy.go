@@ -154,6 +154,7 @@ func New(c Config) (*Proxy, error) {
 	p.door.ConnContext = withClient
 	p.inner = newServer(http.HandlerFunc(p.serve), quiet)
 	p.inner.TLSConfig = p.tls
+	p.inner.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, inside a tunnel
 	p.inner.ConnContext = withTunnel
 	p.goproxy = newGoproxy(p, quiet)
 	return p, nil
@@ -196,7 +197,7 @@ func (p *Proxy) Serve(l net.Listener) error {
 		defer close(done)
 		_ = p.inner.Serve(inside)
 	}()
-	err := p.door.Serve(l)
+	err := p.door.Serve(newBounded(l, maxConns))
 	_ = inside.Close()
 	<-done
 	return err

@@ -16,6 +16,9 @@ const (
 	maxHead = 128 << 10
 	// Lines of a head. Apache takes 100, Node 2,000; browsers and agents send below 60.
 	maxHeaders = 500
+	// Connections of the child, tunnels included. One costs about 40 KiB and two file
+	// descriptors; the busiest agents hold some hundred.
+	maxConns = 4096
 	// What one child connection may do at once. 250 is net/http's default and what
 	// browsers are offered; it also bounds a rapid reset.
 	maxStreams = 250

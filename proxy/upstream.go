@@ -103,14 +103,16 @@ type transports struct {
 	http1 *http.Transport
 	http2 *http.Transport // offers both, takes what the upstream chooses
 	grpc  *http.Transport // HTTP/2 or nothing: gRPC over HTTP/1.1 loses its trailers
+	h2c   *http.Transport // HTTP/2 without TLS, for a child that speaks it
 }
 
 func newTransports(u Upstream) *transports {
 	dialer := newDialer()
-	pool := func(http1, http2 bool) *http.Transport {
+	pool := func(set ...func(*http.Protocols, bool)) *http.Transport {
 		protocols := new(http.Protocols)
-		protocols.SetHTTP1(http1)
-		protocols.SetHTTP2(http2)
+		for _, f := range set {
+			f(protocols, true)
+		}
 		return &http.Transport{
 			Proxy:                  u.Proxy,
 			DialContext:            dialer.DialContext,
@@ -128,19 +130,27 @@ func newTransports(u Upstream) *transports {
 			ReadBufferSize:         32 << 10,
 		}
 	}
-	return &transports{http1: pool(true, false), http2: pool(true, true), grpc: pool(false, true)}
+	http1, http2, h2c := (*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2, (*http.Protocols).SetUnencryptedHTTP2
+	t := &transports{http1: pool(http1), http2: pool(http1, http2), grpc: pool(http2), h2c: pool(h2c)}
+	// Without this line Go's transport offers nothing, and a server of HTTP/2 alone could
+	// not say so.
+	t.http1.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	t.grpc.TLSClientConfig.VerifyConnection = needHTTP2
+	return t
 }
 
 func (t *transports) close() {
-	t.http1.CloseIdleConnections()
-	t.http2.CloseIdleConnections()
-	t.grpc.CloseIdleConnections()
+	for _, pool := range []*http.Transport{t.http1, t.http2, t.grpc, t.h2c} {
+		pool.CloseIdleConnections()
+	}
 }
 
 // choose picks the pool for a request of the child.
 func (t *transports) choose(r *http.Request) *http.Transport {
 	switch {
-	case isGRPC(r.Header):
+	case r.ProtoMajor == 2 && r.TLS == nil:
+		return t.h2c
+	case isGRPC(r):
 		return t.grpc
 	case r.ProtoMajor == 2:
 		return t.http2
@@ -157,7 +167,7 @@ func (t *transports) roundTrip(out, in *http.Request) (*http.Response, error) {
 		}
 	}
 	resp, err := pool.RoundTrip(out)
-	if err != nil && pool == t.http1 && wantsHTTP2(err) {
+	if err != nil && pool == t.http1 && refusesProtocol(err) {
 		t.only2.Store(out.URL.Host, true)
 		if !isUpgrade(in.Header) {
 			return again(t.http2, out) // the handshake failed: nothing was sent
@@ -194,9 +204,12 @@ func upstreamAnswer(err error, host string) Answer {
 		verify   *tls.CertificateVerificationError
 		record   tls.RecordHeaderError
 		alert    tls.AlertError
-		tlsError = errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert)
+		tlsError = errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 	)
 	switch {
+	case errors.Is(err, errNoHTTP2), refusesProtocol(err):
+		a.Code, a.Help = CodeUpstreamTLS, "gRPC needs a server that offers HTTP/2; check the host and the port"
+		a.Message = fmt.Sprintf("%s: %v", host, errNoHTTP2)
 	case errors.As(err, &refused):
 		a.Code, a.Status, a.Help = CodeForbidden, http.StatusForbidden, "metadata services hand out the machine's own credentials; agentvault never connects to them"
 	case errors.As(err, &parent), errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")):

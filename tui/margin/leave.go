@@ -59,13 +59,7 @@ func (f *Filter) appendBack(dst []byte) []byte {
 
 // appendFinish gives the terminal to whoever comes after the child, from any state.
 func (f *Filter) appendFinish(dst []byte) []byte {
-	dst = f.Abort(dst)
-	alt := f.Alternate()
-	dst = f.appendLeave(dst)
-	if alt && f.modes.kitty[1].used() {
-		dst = append(dst, "\x1b[<99u"...)
-	}
-	return append(dst, "\x1b[0m"...)
+	return append(f.appendLeave(f.Abort(dst)), "\x1b[0m"...)
 }
 
 // Reset writes what repairs a terminal whose wrapper was killed: no region, no modes, main

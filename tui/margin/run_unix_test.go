@@ -11,6 +11,7 @@ import (
 	"slices"
 	stdstrings "strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,27 @@ func TestBash(t *testing.T) {
 	}
 	if lines := r.screen(); slices.Contains(lines, "BAR") {
 		t.Errorf("our row is left behind: %q", lines)
+	}
+	for _, question := range []string{"\x1b[6n", "\x1b]11;", "\x1b[c"} {
+		if stdstrings.Contains(r.written(), question) {
+			t.Errorf("the terminal was asked %q", question)
+		}
+	}
+}
+
+// Any number of changes is drawn at most 30 times a second, and the last one is.
+func TestRate(t *testing.T) {
+	r := newRig(t, 40, 10, "cat")
+	r.untilLast("BAR")
+	before, began := stdstrings.Count(r.written(), "\x1b[?2026h"), time.Now()
+	for i := range 1000 {
+		r.draw(fmt.Sprint("change ", i))
+		time.Sleep(time.Millisecond)
+	}
+	r.untilLast("change 999")
+	paintings := stdstrings.Count(r.written(), "\x1b[?2026h") - before
+	if most := int(time.Since(began)/frameTime) + 2; paintings > most || paintings == 0 {
+		t.Errorf("%d paintings, want at most %d", paintings, most)
 	}
 }
 
@@ -181,7 +203,7 @@ func TestSuspendAlternate(t *testing.T) {
 			if n >= len("meanwhile") {
 				break
 			}
-			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+			time.Sleep(10 * time.Millisecond)
 		}
 		if stdstrings.Contains(r.written(), "meanwhile") {
 			t.Error("the child wrote over the inspector")
@@ -228,7 +250,7 @@ func TestSuspendMain(t *testing.T) {
 			if stdstrings.Contains(held, "two") {
 				break
 			}
-			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+			time.Sleep(10 * time.Millisecond)
 		}
 		fmt.Fprint(r.term.c.Out, "\x1b[?1049h\x1b[2JINSPECTOR\x1b[?1049l")
 		return nil
@@ -265,7 +287,7 @@ func TestHoldLimit(t *testing.T) {
 			if done {
 				break
 			}
-			unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
+			time.Sleep(10 * time.Millisecond)
 		}
 		return nil
 	})

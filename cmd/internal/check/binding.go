@@ -16,6 +16,7 @@ type use struct {
 	pos      config.Pos
 	services []string
 	hosts    []rule.Host // where the value, or what is made of it, is sent
+	signed   bool        // only signatures leave, whichever service uses it
 }
 
 // uses collects the refs of all services, in their order.
@@ -25,8 +26,9 @@ func (c *checker) uses() []*use {
 		i := slices.IndexFunc(out, func(u *use) bool { return u.ref.String() == ref.String() })
 		if i < 0 {
 			i = len(out)
-			out = append(out, &use{ref: ref, pos: pos})
+			out = append(out, &use{ref: ref, pos: pos, signed: true})
 		}
+		out[i].signed = out[i].signed && signs(s)
 		if !slices.Contains(out[i].services, s.Name) {
 			out[i].services = append(out[i].services, s.Name)
 		}
@@ -74,7 +76,7 @@ func (c *checker) stored(u *use, bound []rule.Host) {
 	var wider []string
 	for _, b := range bound {
 		switch {
-		case reachesSuffix(b):
+		case reachesSuffix(b) && !u.signed:
 			c.add(u.pos, Warning, PublicSuffix, setCommand(u), "%s: %s is bound to %s, below which anybody can have a name", services(u), u.ref, b)
 		case !slices.ContainsFunc(u.hosts, func(h rule.Host) bool { return within(b, h) }):
 			wider = append(wider, b.String())

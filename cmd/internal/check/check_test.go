@@ -77,7 +77,7 @@ func TestFindings(t *testing.T) {
 			`6:9 warning shadowed-service service "b": every call to h.test goes to service "a"`}},
 		{"a path of another service is not the whole", world{project: "[service.a]\nhost = \"h.test/v1/**\"\n" + bearer + "[service.b]\nhost = \"h.test\"\nauth = \"none\"\n[service.c]\nhost = \"*.test.test\"\nauth = \"none\"\n[service.d]\nhost = \"x.test.test\"\nauth = \"none\"\n", stored: k("h.test")}, nil},
 		{"tunnel and no_proxy go first", world{user: "tunnel = [\"*.x.test\"]\nno_proxy = [\".y.test\", \"10.0.0.0/8\"]\n", project: "[service.a]\nhost = [\"a.x.test/v1/**\", \"a.y.test\", \"10.1.2.3\", \"localhost:8080\", \"11.1.2.3\"]\nauth = \"none\"\n"}, []string{
-			`2:9 warning tunnelled a.x.test is in tunnel`, `2:28 warning bypassed a.y.test is in no_proxy (.y.test)`, `2:40 warning bypassed 10.1.2.3 is in no_proxy (10.0.0.0/8)`, `2:52 info bypassed`}},
+			`2:9 warning tunnelled a.x.test is in tunnel`, `2:27 warning bypassed a.y.test is in no_proxy (.y.test)`, `2:39 warning bypassed 10.1.2.3 is in no_proxy (10.0.0.0/8)`, `2:51 info bypassed`}},
 		{"a binding that is wider", world{project: "[service.a]\nhost = \"api.h.test\"\n" + bearer, stored: k("api.h.test", "*.h.test", "h.test")}, []string{
 			`4:10 warning bound-wider keychain:k may also be sent to *.h.test, h.test`}},
 		{"a binding that lacks a host", world{project: "[service.a]\nhost = [\"a.test\", \"b.test:8443\"]\n" + bearer, stored: k("a.test")}, []string{
@@ -89,6 +89,7 @@ func TestFindings(t *testing.T) {
 			`4:10 warning not-bound keychain:k is not bound to login.test`}},
 		{"every ref of a service is looked up", world{project: "[service.a]\nuse = \"aws\"\nhost = \"*.eu-west-1.amazonaws.com\"\nauth = { type = \"sigv4\", access_key_id = \"keychain:id\" }\nsecret = \"keychain:k\"\n", stored: k("*.eu-west-1.amazonaws.com")}, []string{
 			`4:8 info not-stored keychain:id is not stored`}},
+		{"a signature is good for one host alone", world{project: "[service.a]\nhost = \"*.github.io\"\nauth = { type = \"sigv4\", access_key_id = \"keychain:k\" }\nsecret = \"keychain:k\"\n", stored: k("*.github.io")}, nil},
 		{"a locked keychain says nothing", world{project: "[service.a]\nhost = \"a.test\"\n" + bearer, locked: true}, nil},
 		{"refs without a binding", world{project: "[service.a]\nhost = \"a.test/v1/**\"\nauth = \"bearer\"\nsecret = \"env:A\"\n"}, []string{`4:10 info no-binding env:A is bound to no hosts`}},
 		{"the user's own binding", world{user: "[binding]\n\"env:A\" = [\"a.test\"]\n", project: "[service.a]\nhost = [\"a.test\", \"b.test\"]\nauth = \"bearer\"\nsecret = \"env:A\"\n"}, []string{`4:10 warning not-bound env:A is not bound to b.test`}},

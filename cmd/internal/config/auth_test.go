@@ -103,6 +103,18 @@ func TestExchangesAndSignatures(t *testing.T) {
 	}
 }
 
+// An exchanged token goes as a bearer wherever a header takes it, also where the
+// catalogue has another slot for the keys of people.
+func TestTokensGoAsBearer(t *testing.T) {
+	c := compileText(t, "[service.lab]\nuse = \"gitlab\"\nauth = { type = \"oauth2\", grant = \"refresh_token\", token_url = \"https://gitlab.com/oauth/token\" }\nsecret = \"keychain:lab\"\n")
+	for path, want := range map[string]inject.Injector{"/api/v4/user": inject.Bearer{}, "/acme/site.git/info/refs": inject.Basic{User: "oauth2"}} {
+		m := c.Rules.Match("gitlab.com", 443, "GET", path)
+		if got := c.Services[0].Endpoints[m.Endpoint].Inject; m.Service != "lab" || got != want {
+			t.Errorf("%s: %#v, want %#v", path, got, want)
+		}
+	}
+}
+
 // doer answers as an issuer does and keeps what it was asked.
 type doer struct{ asked string }
 

@@ -225,13 +225,13 @@ func (s *Service) compile() (CompiledService, error) {
 }
 
 // setExchange: all endpoints of a service have the same one, or none.
-func (c *CompiledService) setExchange(points []point) (err error) {
+func (s *CompiledService) setExchange(points []point) (err error) {
 	for _, p := range points {
-		if p.auth.exchanges() && c.Exchange == nil {
-			c.Exchange = p.auth.exchange(c.Hosts())
+		if p.auth.exchanges() && s.Exchange == nil {
+			s.Exchange = p.auth.exchange(s.Hosts())
 		}
 		if p.auth.Type == "oauth2" {
-			c.TokenHost, err = p.auth.tokenHost()
+			s.TokenHost, err = p.auth.tokenHost()
 		}
 	}
 	return err

@@ -100,9 +100,9 @@ func checkPlaces(t *testing.T, src string, places map[string]place, path string,
 		}
 	}
 	n := node{path: path, v: v, doc: &document{}}
-	switch v.(type) {
+	switch v := v.(type) {
 	case map[string]any:
-		for k, child := range v.(map[string]any) {
+		for k, child := range v {
 			checkPlaces(t, src, places, join(path, k), child)
 		}
 	case []any, []map[string]any:

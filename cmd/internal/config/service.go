@@ -45,6 +45,7 @@ func serviceKeys() []string {
 
 func (n node) service(name string) (Service, bool) {
 	s := Service{Name: name, Pos: n.keyPos(), at: map[string]Pos{}}
+	before := len(n.doc.list)
 	keys, ok := n.table(serviceKeys()...)
 	if !ok {
 		return s, false
@@ -57,7 +58,6 @@ func (n node) service(name string) (Service, bool) {
 			}
 		}
 	}
-	before := len(n.doc.list)
 	if v, ok := keys["use"]; ok {
 		s.Use = v.use()
 	}

@@ -1,0 +1,168 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/keyring"
+)
+
+const sentinel = "s3cret-sentinel-0123456789"
+
+// machine writes files below a home and a project, each holding the sentinel wherever
+// the tool keeps its secret.
+func machine(t *testing.T, files map[string]string, environ []string, programs ...string) Machine {
+	t.Helper()
+	root := t.TempDir()
+	m := Machine{Home: filepath.Join(root, "home"), Dir: filepath.Join(root, "project"), Environ: environ,
+		LookPath: func(name string) (string, error) {
+			if slices.Contains(programs, name) {
+				return "/usr/bin/" + name, nil
+			}
+			return "", errors.New("not found")
+		}}
+	for name, text := range files {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func scanned(t *testing.T, m Machine) Found {
+	t.Helper()
+	f := Scan(m, config.Catalogue())
+	if text := fmt.Sprintf("%+v", f); strings.Contains(text, "s3cret") {
+		t.Errorf("a value was kept: %s", text)
+	}
+	return f
+}
+
+func TestScan(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		files    map[string]string
+		environ  []string
+		programs []string
+		want     []string // "service: why; why"
+		hosts    []string
+	}{
+		{name: "nothing"},
+		{name: "variables", environ: []string{"GITHUB_TOKEN=" + sentinel, "STRIPE_API_KEY=", "PATH=/bin", "NOT_KNOWN_TOKEN=" + sentinel},
+			want: []string{"github: GITHUB_TOKEN is set"}},
+		{name: "tools", files: map[string]string{"home/.config/gh/hosts.yml": sentinel, "home/.aws/credentials": sentinel, "home/.config/gcloud/credentials.db": sentinel},
+			want: []string{"aws: ~/.aws/credentials is there", "gcp: ~/.config/gcloud is there", "github: ~/.config/gh/hosts.yml is there"}},
+		{name: "netrc", files: map[string]string{"home/.netrc": "machine api.github.com login x password " + sentinel + "\n" +
+			"machine git.acme.test\n login machine password machine\nmacdef init\nmachine in.a.macro.test\n\ndefault login a password " + sentinel + "\nmachine " + sentinel},
+			want: []string{"github: ~/.netrc names api.github.com"}, hosts: []string{"git.acme.test ~/.netrc"}},
+		{name: "npmrc", files: map[string]string{"home/.npmrc": "registry=https://plain.example.test/\n//npm.acme.test:8443/a/:_authToken=" + sentinel + "\n",
+			"project/.npmrc": "//npm.pkg.example.test/:_password = " + sentinel + "\n//no.token.test/:always-auth=true\n"},
+			hosts: []string{"npm.acme.test:8443 ~/.npmrc"}},
+		{name: "docker", files: map[string]string{"home/.docker/config.json": `{"auths":{"ghcr.io":{"auth":"` + sentinel + `"},"https://hub.acme.test/v1/":{}}}`},
+			want: []string{"github: ~/.docker/config.json names ghcr.io"}, hosts: []string{"hub.acme.test ~/.docker/config.json"}},
+		{name: "dotenv", files: map[string]string{"project/.env": "export OPENAI_API_KEY='" + sentinel + "'\nPORT=80\nGITHUB_TOKEN=\n",
+			"project/.env.example": "STRIPE_API_KEY=" + sentinel, "project/.env.local": "OPENAI_API_KEY=" + sentinel},
+			want: []string{"openai: .env has OPENAI_API_KEY; .env.local has OPENAI_API_KEY"}},
+		{name: "agents", programs: []string{"claude", "goose"}, want: []string{"anthropic?: claude is installed"}},
+		{name: "an agent whose key is there", programs: []string{"claude"}, environ: []string{"ANTHROPIC_API_KEY=" + sentinel},
+			want: []string{"anthropic: ANTHROPIC_API_KEY is set; claude is installed"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := scanned(t, machine(t, tt.files, tt.environ, tt.programs...))
+			var got, hosts []string
+			for _, s := range f.Services {
+				mark := ""
+				if s.Maybe {
+					mark = "?"
+				}
+				got = append(got, s.Name+mark+": "+strings.Join(s.Why, "; "))
+			}
+			for _, h := range f.Hosts {
+				if !strings.Contains(h.File, "project") { // an absolute path of this run
+					hosts = append(hosts, h.Name+" "+h.File)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("services\n got %q\nwant %q", got, tt.want)
+			}
+			if !slices.Equal(hosts, tt.hosts) {
+				t.Errorf("hosts\n got %q\nwant %q", hosts, tt.hosts)
+			}
+		})
+	}
+}
+
+func TestScanSaysWhatItCouldNotRead(t *testing.T) {
+	f := scanned(t, machine(t, map[string]string{"project/.env": "A=\"" + sentinel}, nil))
+	if len(f.Notes) != 1 || f.Notes[0] != ".env:1: A: the double quote is not closed" {
+		t.Errorf("got %q", f.Notes)
+	}
+}
+
+func TestGuess(t *testing.T) {
+	var (
+		github    = "ghp_" + strings.Repeat("a1B2", 9)
+		anthropic = "sk-ant-api03-" + strings.Repeat("x", 93) + "AA"
+		google    = "AIza" + strings.Repeat("x", 35)
+		uuid      = "00000000-1111-2222-3333-444444444444"
+	)
+	g := NewGuesser(config.Catalogue())
+	for _, tt := range []struct {
+		name, variable, value string
+		want                  Guess
+	}{
+		{"both agree", "GITHUB_TOKEN", github, Guess{Service: "github", Named: "github"}},
+		{"the name alone", "LINEAR_API_KEY", "anything-at-all", Guess{Service: "linear", Named: "linear", Unlike: true}},
+		{"the shape alone", "MY_TOKEN", github, Guess{Service: "github"}},
+		{"another provider's key", "OPENAI_API_KEY", anthropic, Guess{Named: "openai", Shaped: []string{"anthropic"}}},
+		{"several providers", "MY_KEY", google, Guess{Shaped: []string{"gemini", "google-maps", "youtube"}}},
+		{"the name decides among several", "GOOGLE_MAPS_API_KEY", google, Guess{Service: "google-maps", Named: "google-maps"}},
+		{"a shape that says nothing", "MY_KEY", uuid, Guess{}},
+		{"a shape that says nothing against a name", "GITHUB_TOKEN", uuid, Guess{Service: "github", Named: "github", Unlike: true}},
+		{"more than a key", "X", github + "x", Guess{}},
+		{"neither", "PORT", "8080", Guess{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := g.Guess(tt.variable, keyring.NewSecret([]byte(tt.value)))
+			slices.Sort(got.Shaped)
+			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlainShapes(t *testing.T) {
+	for key, want := range map[string]bool{
+		`ghp_[A-Za-z0-9]{36}`:                  true,
+		`(sk|rk)_(test|live)_[A-Za-z0-9]{24,}`: true,
+		`fc-[0-9a-f]{32}`:                      true,
+		`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(:fx)?`: false,
+		`[0-9a-f]{40}`:             false,
+		`[A-Za-z0-9_-]{40}`:        false,
+		`00[A-Za-z0-9_-]{40}`:      false,
+		`[0-9]{8,10}:[A-Za-z]{35}`: false,
+	} {
+		if got := isPlainShape(key); got != want {
+			t.Errorf("%s: got %t", key, got)
+		}
+	}
+}
+
+func TestLooksSecret(t *testing.T) {
+	for name, want := range map[string]bool{"ACME_TOKEN": true, "DB_PASSWORD": true, "apiKey": true, "API_KEY": true, "PORT": false, "MAX_TOKENS": false, "_": false} {
+		if got := LooksSecret(name); got != want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
