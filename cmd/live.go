@@ -20,14 +20,12 @@ import (
 	"time"
 
 	"agentvault/cmd/internal/config"
-	"agentvault/cmd/internal/discover"
 	"agentvault/cmd/internal/session"
 	"agentvault/cmd/internal/summary"
 	"agentvault/keyring"
 	"agentvault/proxy"
 	"agentvault/proxy/ca"
 	"agentvault/proxy/event"
-	"agentvault/proxy/inject"
 )
 
 // live is one session: proxy, authority, files, log, and the secrets that it resolves.
@@ -182,94 +180,6 @@ func checkAsks(c *config.Compiled) error {
 	return nil
 }
 
-func (l *live) newResolver(o sessionOptions) (err error) {
-	if o.secrets != nil {
-		l.resolver, err = o.secrets()
-		return err
-	}
-	s := newStores(l.env, o.passphraseFD, l.notice)
-	// The backends' own credentials have a resolver to themselves: they are not the
-	// session's secrets, and no service can name them by accident.
-	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
-	l.resolver = keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, l.compiled.Infisical,
-		func(ctx context.Context, r keyring.Ref) (keyring.Secret, error) {
-			item, err := own.Get(ctx, r)
-			return item.Value, err
-		})})
-	l.onClose(own.Close)
-	l.onClose(l.resolver.Close)
-	return nil
-}
-
-// resolve gets every secret that the services name, side by side. One that cannot be had
-// stops the start, unless that was put off to its first use.
-func (l *live) resolve(ctx context.Context, o sessionOptions) error {
-	if o.lazy {
-		return nil
-	}
-	failed := l.resolver.ResolveAll(ctx, l.compiled.Refs)
-	var errs []error
-	for _, c := range l.compiled.Services {
-		if err := failed[c.Secret.String()]; err != nil && !c.Secret.IsZero() {
-			errs = append(errs, secretError(c, err))
-		}
-	}
-	if len(errs) == 0 {
-		errs = append(errs, l.checkBindings(ctx))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return &configError{err}
-	}
-	return nil
-}
-
-func secretError(c config.CompiledService, err error) error {
-	wrapped := fmt.Errorf("service %q: %w", c.Name, err)
-	var h interface{ Hint() string }
-	switch {
-	case errors.Is(err, keyring.ErrNotFound) && c.Secret.Stored():
-		return withHint(wrapped, "%s", setCommand(c.Secret, c))
-	case errors.As(err, &h):
-		return wrapped
-	}
-	return withHint(wrapped, "to start without it and fail at its first use: --lazy")
-}
-
-func setCommand(ref keyring.Ref, c config.CompiledService) string {
-	text := "agentvault secret set " + ref.Name
-	if ref.Scheme == "file" {
-		text += " --file"
-	}
-	seen := map[string]bool{}
-	for _, h := range c.Hosts() {
-		h.Path = ""
-		if name := h.String(); !seen[name] {
-			seen[name] = true
-			text += " --host " + name
-		}
-	}
-	return text
-}
-
-// checkBindings finds, before the child starts, a service that its secret's binding
-// would never let work.
-func (l *live) checkBindings(ctx context.Context) error {
-	var errs []error
-	for _, c := range l.compiled.Services {
-		if !c.Secret.Stored() {
-			continue
-		}
-		item, err := l.resolver.Get(ctx, c.Secret)
-		if err != nil {
-			continue // told already, or put off
-		}
-		if len(item.Hosts) == 0 {
-			errs = append(errs, withHint(fmt.Errorf("service %q: %s is not bound to any host", c.Name, c.Secret), "%s", setCommand(c.Secret, c)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (l *live) openLog(path string) (err error) {
 	if path != "" {
 		l.log, err = event.CreateLog(path)
@@ -371,59 +281,6 @@ func (l *live) sink(e event.Event) {
 	l.bus.Publish(e)
 }
 
-// rules turns the configuration into the proxy's, with placeholders of this session.
-func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
-	r := &proxy.Rules{Set: c.Rules, Services: make(map[proxy.Endpoint]proxy.Service), Unmatched: proxy.Policy(c.Unmatched),
-		Tunnel: c.Tunnel, Cover: (&cover{c}).toml}
-	l.placeholders = make(map[string]string)
-	for _, s := range c.Services {
-		placeholder := ""
-		if !s.Secret.IsZero() {
-			var err error
-			if placeholder, err = inject.NewPlaceholder(rand.Reader, s.Shape); err != nil {
-				return nil, fmt.Errorf("service %q: %w", s.Name, err)
-			}
-		}
-		for _, name := range s.Env {
-			if placeholder != "" {
-				l.placeholders[name] = placeholder
-			}
-		}
-		for i, e := range s.Endpoints {
-			in, err := l.injector(e, placeholder)
-			if err != nil {
-				return nil, fmt.Errorf("service %q: %w", s.Name, err)
-			}
-			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
-				Name: s.Name, Secret: s.Secret, Inject: in, Always: e.Always,
-				Insecure: s.Insecure, Copies: s.Copies, Placeholder: placeholder,
-			}
-		}
-	}
-	return r, nil
-}
-
-// injector fills in what the configuration could not know.
-func (l *live) injector(e config.Endpoint, placeholder string) (inject.Injector, error) {
-	switch in := e.Inject.(type) {
-	case inject.Path:
-		if in.Placeholder == "" {
-			in.Placeholder = placeholder
-		}
-		return in, nil
-	case inject.Basic:
-		if !e.BasicUser.IsZero() {
-			item, err := l.resolver.Get(context.Background(), e.BasicUser)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.BasicUser, err)
-			}
-			in.User = item.Value.Reveal()
-		}
-		return in, nil
-	}
-	return e.Inject, nil
-}
-
 // environ is the child's environment; what was held back is said in one line.
 func (l *live) environ(o sessionOptions) []string {
 	observe := o.observe || len(l.compiled.Services) == 0
@@ -464,56 +321,4 @@ func (l *live) finish(w io.Writer) {
 		o.Width, o.Color = width(f), l.env.color(f)
 	}
 	_ = l.summary.Write(w, o) // there is nobody left to tell
-}
-
-// bound adds the bindings of the user's own configuration to what a backend says.
-type bound struct {
-	*keyring.Resolver
-	c *config.Compiled
-}
-
-func (b *bound) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	item, err := b.Resolver.Get(ctx, ref)
-	return b.bind(ref, item), err
-}
-
-func (b *bound) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
-	item, changed, err := b.Resolver.Refresh(ctx, ref)
-	return b.bind(ref, item), changed, err
-}
-
-func (b *bound) bind(ref keyring.Ref, item keyring.Item) keyring.Item {
-	if len(b.c.Bindings) == 0 {
-		return item
-	}
-	if hosts, ok := b.c.Bound(ref); ok && !ref.Stored() {
-		item.Hosts = []string{}
-		for _, h := range hosts {
-			item.Hosts = append(item.Hosts, h.String())
-		}
-	}
-	return item
-}
-
-// cover writes the TOML that would cover a call.
-type cover struct{ c *config.Compiled }
-
-func (c *cover) toml(host string, port int, method, path string) string {
-	return c.suggest(host, port, method, path, "")
-}
-
-func (c *cover) suggest(host string, port int, method, path, seen string) string {
-	op := method + " " + discover.Template(host, path)
-	m := c.c.Rules.Match(host, port, method, path)
-	if m.Service != "" {
-		return fmt.Sprintf("[service.%s]\nallow = [..., %q]   # add to the list that is there\n", m.Service, op)
-	}
-	s, err := config.Suggest(host, port, seen, nil)
-	if err != nil {
-		return ""
-	}
-	if parsed, err := parseOps(op); err == nil {
-		s.Allow = parsed
-	}
-	return config.ServiceTOML(s)
 }

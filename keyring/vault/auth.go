@@ -85,7 +85,7 @@ func (b *Backend) adopt(t *token, renewable bool) {
 	if t.ours {
 		b.tokens = append(b.tokens, t)
 	}
-	if b.released { // giveBack is going to revoke it
+	if b.released { // giveBack waits for this, and revokes it
 		return
 	}
 	b.tasks.Go(func() {

@@ -30,8 +30,8 @@ type lease struct {
 	token     *token // whose end is the lease's end as well
 	renewable bool
 
-	life                // guarded by the backend's mu
-	checked   time.Time // when the server last vouched for it; likewise
+	life              // guarded by the backend's mu
+	checked time.Time // when the server last vouched for it; likewise
 }
 
 // readLease gets a field of a lease of this session, which it takes where there is none.
@@ -57,6 +57,8 @@ func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (key
 	}
 	return item, nil
 }
+
+func (l *lease) over() bool { return !l.until.IsZero() && !time.Now().Before(l.until) }
 
 // held returns the newest lease for path that was taken with t and is not about to end.
 func (b *Backend) held(t *token, path string) *lease {
@@ -102,6 +104,9 @@ func (b *Backend) good(ctx context.Context, l *lease) bool {
 
 // take asks the engine for a new lease.
 func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, error) {
+	if _, err := b.usable(nil); err != nil { // Release waits for what began before it
+		return nil, err
+	}
 	s, err := b.as(t.value).ReadWithContext(ctx, path)
 	switch {
 	case err != nil:
@@ -118,7 +123,7 @@ func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, erro
 	l.life, l.checked = newLife(s.LeaseDuration), time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leases = append(b.leases, l)
+	b.leases = append(slices.DeleteFunc(b.leases, (*lease).over), l)
 	if l.renewable && !b.released {
 		b.tasks.Go(func() {
 			b.keep(&l.life, func(ctx context.Context) (int, error) { return b.renewLease(ctx, l) })
@@ -204,7 +209,9 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 	errs := make([]error, len(leases))
 	var wg sync.WaitGroup
 	for i, l := range leases {
-		wg.Go(func() { errs[i] = b.revoke(ctx, l.token, "sys/leases/revoke", map[string]any{"lease_id": l.id, "sync": true}) })
+		wg.Go(func() {
+			errs[i] = b.revoke(ctx, l.token, "sys/leases/revoke", map[string]any{"lease_id": l.id, "sync": true})
+		})
 	}
 	wg.Wait()
 	gone := make([]bool, len(tokens))
@@ -219,7 +226,7 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 	var left []keyring.Leftover
 	for i, l := range leases {
 		parent := slices.Index(tokens, l.token)
-		if over := !l.until.IsZero() && !time.Now().Before(l.until); errs[i] == nil || over || parent >= 0 && gone[parent] {
+		if errs[i] == nil || l.over() || parent >= 0 && gone[parent] {
 			l.data = nil
 			continue
 		}

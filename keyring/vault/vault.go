@@ -179,6 +179,7 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Unlock()
 	b.takes.wait(ctx) // an answer that is on its way may bring a lease
 	b.cancel()
+	b.logins.wait(ctx)
 	b.tasks.Wait()
 	return b.giveBack(ctx)
 }

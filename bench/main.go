@@ -1,0 +1,92 @@
+// Command bench measures what agentvault's proxy adds to a connection, beside a plain
+// interceptor made of the standard library's parts, and prints a table.
+//
+// Client, upstream and proxies are processes of their own on one machine; every round
+// measures all of them in turns, and the table holds medians over the rounds. The
+// absolute figures depend on the machine, the ratios much less.
+//
+//	go run ./bench [-quick] [-rounds N] [-only NAME]
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// plan is how much is measured.
+type plan struct {
+	rounds  int
+	warm    int           // sequential requests a round
+	load    time.Duration // of each load test
+	cold    int           // new connections a round
+	events  int           // of a stream
+	bulk    int64         // bytes of a transfer
+	tunnels int           // idle ones
+}
+
+var (
+	full = plan{rounds: 5, warm: 3000, load: 2 * time.Second, cold: 40, events: 50, bulk: 512 << 20, tunnels: 500}
+	// Enough to see a regression, not to publish.
+	quick = plan{rounds: 3, warm: 1000, load: 500 * time.Millisecond, cold: 20, events: 30, bulk: 64 << 20, tunnels: 500}
+)
+
+func main() {
+	if role := os.Getenv("AGENTVAULT_BENCH_ROLE"); role != "" {
+		serveRole(role)
+		return
+	}
+	p := full
+	fast := flag.Bool("quick", false, "a short run")
+	rounds := flag.Int("rounds", 0, "rounds of each measurement")
+	only := flag.String("only", "", "measure only what has this in its name")
+	flag.Parse()
+	if *fast {
+		p = quick
+	}
+	if *rounds > 0 {
+		p.rounds = *rounds
+	}
+	if err := run(p, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(p plan, only string) error {
+	b, err := newBench(p)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	fmt.Printf("%s, %s/%s, %d cores, %d rounds, %s\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), p.rounds, time.Now().Format(time.DateOnly))
+	fmt.Println("| what | direct | reference | agentvault | ratio | target |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, m := range []struct {
+		name string
+		f    func() error
+	}{
+		{"start", b.start}, {"warm", b.warm}, {"load16", func() error { return b.load(16) }}, {"load64", func() error { return b.load(64) }},
+		{"cold", b.cold}, {"stream", b.stream}, {"bulk", b.bulk}, {"tunnels", b.tunnels},
+	} {
+		if !strings.Contains(m.name, only) {
+			continue
+		}
+		if err := m.f(); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// row prints one line of the table.
+func row(what, direct, reference, agentvault string, ratio float64, target string) {
+	r := ""
+	if ratio != 0 {
+		r = fmt.Sprintf("%.2f", ratio)
+	}
+	fmt.Printf("| %s | %s | %s | %s | %s | %s |\n", what, direct, reference, agentvault, r, target)
+}

@@ -1,0 +1,383 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// bench holds the processes and the three ways to the upstream.
+type bench struct {
+	plan
+	upstream, reference, agentvault *process
+	targets                         []*target // direct, reference, agentvault
+	nextHost                        int
+}
+
+const host = "127.0.0.1"
+
+func newBench(p plan) (*bench, error) {
+	b := &bench{plan: p, nextHost: 2}
+	var err error
+	if b.upstream, err = spawn("upstream"); err != nil {
+		return nil, err
+	}
+	roots := "AGENTVAULT_BENCH_ROOTS=" + b.upstream.CA
+	if b.reference, err = spawn("reference", roots); err != nil {
+		return nil, err
+	}
+	if b.agentvault, err = spawn("agentvault", roots); err != nil {
+		return nil, err
+	}
+	b.targets = []*target{
+		newTarget("direct", "", b.upstream.Addr, b.upstream.CA),
+		newTarget("reference", b.reference.Addr, b.upstream.Addr, b.reference.CA),
+		newTarget("agentvault", b.agentvault.Addr, b.upstream.Addr, b.agentvault.CA),
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	for _, p := range []*process{b.agentvault, b.reference, b.upstream} {
+		p.close()
+	}
+}
+
+// turns calls f for each target in each round, and returns the medians over the rounds.
+// Who is first changes from round to round.
+func (b *bench) turns(f func(round int, t *target) (float64, error)) (direct, reference, agentvault float64, err error) {
+	got := make([][]float64, len(b.targets))
+	for round := range b.rounds {
+		for i := range b.targets {
+			i = (i + round) % len(b.targets)
+			v, err := f(round, b.targets[i])
+			if err != nil {
+				return 0, 0, 0, fmt.Errorf("%s: %w", b.targets[i].name, err)
+			}
+			got[i] = append(got[i], v)
+		}
+	}
+	return median(got[0]), median(got[1]), median(got[2]), nil
+}
+
+func median[T int64 | float64 | time.Duration](v []T) T {
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func us(ns float64) string { return fmt.Sprintf("%.1f µs", ns/1000) }
+
+func (b *bench) start() error {
+	s, err := b.agentvault.stat()
+	if err != nil {
+		return err
+	}
+	r, err := b.reference.stat()
+	if err != nil {
+		return err
+	}
+	row("RSS at start", "-", mib(r.RSS), mib(s.RSS), 0, "<= 20 MiB")
+	return nil
+}
+
+func mib(kib int64) string { return fmt.Sprintf("%.1f MiB", float64(kib)/1024) }
+
+// warm is the median of sequential requests on one kept connection.
+func (b *bench) warm() error {
+	d, r, a, err := b.turns(func(_ int, t *target) (float64, error) {
+		c, err := t.open(host, true)
+		if err != nil {
+			return 0, err
+		}
+		defer c.Close()
+		took := make([]time.Duration, 0, b.plan.warm)
+		for i := range b.plan.warm + 100 {
+			begin := time.Now()
+			if err := c.fetch(); err != nil {
+				return 0, err
+			}
+			if i >= 100 {
+				took = append(took, time.Since(begin))
+			}
+		}
+		return float64(median(took)), nil
+	})
+	if err != nil {
+		return err
+	}
+	row("warm GET, p50", us(d), us(r), us(a), 0, "")
+	row("added to it", "0", us(r-d), us(a-d), (a-d)/(r-d), "<= 1.15")
+	return nil
+}
+
+// load is requests a second over n kept connections, and what they cost the proxy.
+func (b *bench) load(n int) error {
+	cpu := map[*process][]float64{}
+	allocs := map[*process][]float64{}
+	var fresh []float64
+	d, r, a, err := b.turns(func(_ int, t *target) (float64, error) {
+		p := map[string]*process{"direct": b.upstream, "reference": b.reference, "agentvault": b.agentvault}[t.name]
+		clients, err := openAll(t, n)
+		if err != nil {
+			return 0, err
+		}
+		defer closeAll(clients)
+		if _, err := b.hammer(clients, b.plan.load/4); err != nil {
+			return 0, err
+		}
+		before, err := p.stat()
+		if err != nil {
+			return 0, err
+		}
+		up, err := b.upstream.stat()
+		if err != nil {
+			return 0, err
+		}
+		rate, err := b.hammer(clients, b.plan.load)
+		if err != nil {
+			return 0, err
+		}
+		after, err := p.stat()
+		if err != nil {
+			return 0, err
+		}
+		count := rate * b.plan.load.Seconds()
+		cpu[p] = append(cpu[p], float64(after.CPU-before.CPU)/count)
+		allocs[p] = append(allocs[p], float64(after.Mallocs-before.Mallocs)/count)
+		if p == b.agentvault {
+			now, err := b.upstream.stat()
+			if err != nil {
+				return 0, err
+			}
+			fresh = append(fresh, float64(now.Handshakes-up.Handshakes)/count*1000)
+		}
+		return rate, nil
+	})
+	if err != nil {
+		return err
+	}
+	rate := func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
+	row(fmt.Sprintf("requests, %d connections", n), rate(d), rate(r), rate(a), a/r, ">= 0.90")
+	rc, ac := median(cpu[b.reference]), median(cpu[b.agentvault])
+	row(fmt.Sprintf("proxy CPU per request, %d connections", n), "-", us(rc), us(ac), ac/rc, "<= 1.25")
+	row("allocations per request", "-", fmt.Sprintf("%.0f", median(allocs[b.reference])), fmt.Sprintf("%.0f", median(allocs[b.agentvault])), 0, "")
+	row(fmt.Sprintf("upstream handshakes per 1,000 requests, %d connections", n), "-", "-", fmt.Sprintf("%.2f", median(fresh)), 0, "0")
+	return nil
+}
+
+func openAll(t *target, n int) ([]*client, error) {
+	var all []*client
+	for range n {
+		c, err := t.open(host, true)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func closeAll(all []*client) {
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+func (b *bench) hammer(clients []*client, d time.Duration) (rate float64, err error) {
+	var stop atomic.Bool
+	var count atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for _, c := range clients {
+		wg.Go(func() {
+			n := int64(0)
+			for !stop.Load() {
+				if err := c.fetch(); err != nil {
+					failed.Store(&err)
+					return
+				}
+				n++
+			}
+			count.Add(n)
+		})
+	}
+	time.Sleep(d)
+	stop.Store(true)
+	took := time.Since(begin)
+	wg.Wait()
+	if e := failed.Load(); e != nil {
+		return 0, *e
+	}
+	return float64(count.Load()) / took.Seconds(), nil
+}
+
+// cold is a new connection and its first request: to a host that was seen before, with
+// tickets, and to one that never was.
+func (b *bench) cold() error {
+	first := func(t *target, host string, resume bool) (time.Duration, error) {
+		begin := time.Now()
+		c, err := t.open(host, resume)
+		if err != nil {
+			return 0, err
+		}
+		defer c.Close()
+		err = c.fetch()
+		return time.Since(begin), err
+	}
+	d, r, a, err := b.turns(func(_ int, t *target) (float64, error) {
+		var took []time.Duration
+		for range b.plan.cold + 2 {
+			v, err := first(t, host, true)
+			if err != nil {
+				return 0, err
+			}
+			took = append(took, v)
+		}
+		return float64(median(took)), nil
+	})
+	if err != nil {
+		return err
+	}
+	row("connect + first request, host seen before", us(d), us(r), us(a), a/d, "<= 1.40 of direct")
+	hosts := min(b.plan.cold, 240/b.rounds)
+	d, r, a, err = b.turns(func(round int, t *target) (float64, error) {
+		var took []time.Duration
+		for i := range hosts {
+			v, err := first(t, fmt.Sprintf("127.0.0.%d", b.nextHost+round*hosts+i), false)
+			if err != nil {
+				return 0, err
+			}
+			took = append(took, v)
+		}
+		return float64(median(took)), nil
+	})
+	if err != nil {
+		return err
+	}
+	row("connect + first request, host never seen", us(d), us(r), us(a), a/d, "<= 2.00 of direct")
+	return nil
+}
+
+// stream is the delay of the head of an event stream, and of its events.
+func (b *bench) stream() error {
+	events := map[*target][]float64{}
+	d, r, a, err := b.turns(func(_ int, t *target) (float64, error) {
+		c, err := t.open(host, true)
+		if err != nil {
+			return 0, err
+		}
+		defer c.Close()
+		var heads, delays []time.Duration
+		for range 5 {
+			begin := time.Now()
+			if _, err := c.Write(c.head("GET", "/events?n="+strconv.Itoa(b.plan.events/5), "")); err != nil {
+				return 0, err
+			}
+			if _, err := c.readHead(); err != nil {
+				return 0, err
+			}
+			heads = append(heads, time.Since(begin))
+			for {
+				line, err := c.in.ReadSlice('\n')
+				if err != nil {
+					return 0, err
+				}
+				if text, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
+					sent, _ := strconv.ParseInt(string(bytes.TrimLeft(text[:20], "0")), 10, 64)
+					delays = append(delays, time.Duration(time.Now().UnixNano()-sent))
+				}
+				if string(line) == "0\r\n" {
+					break
+				}
+			}
+			if _, err := c.in.ReadSlice('\n'); err != nil {
+				return 0, err
+			}
+		}
+		if len(delays) < b.plan.events/5*5 {
+			return 0, fmt.Errorf("%d events", len(delays))
+		}
+		events[t] = append(events[t], float64(median(delays)))
+		return float64(median(heads)), nil
+	})
+	if err != nil {
+		return err
+	}
+	row("SSE, head", us(d), us(r), us(a), a/r, "as the reference")
+	d, r, a = median(events[b.targets[0]]), median(events[b.targets[1]]), median(events[b.targets[2]])
+	row("SSE, event", us(d), us(r), us(a), a/r, "as the reference")
+	return nil
+}
+
+// bulk is the speed of large bodies, and the memory that they take.
+func (b *bench) bulk() error {
+	for _, way := range []string{"down", "up"} {
+		d, r, a, err := b.turns(func(_ int, t *target) (float64, error) {
+			c, err := t.open(host, true)
+			if err != nil {
+				return 0, err
+			}
+			defer c.Close()
+			begin := time.Now()
+			if way == "down" {
+				err = c.down(b.plan.bulk)
+			} else {
+				err = c.up(b.plan.bulk)
+			}
+			return float64(b.plan.bulk) / 1e6 / time.Since(begin).Seconds(), err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", way, err)
+		}
+		mb := func(v float64) string { return fmt.Sprintf("%.0f MB/s", v) }
+		row(fmt.Sprintf("%d MiB %s", b.plan.bulk>>20, way), mb(d), mb(r), mb(a), a/r, ">= 0.85")
+	}
+	s, err := b.agentvault.stat()
+	if err != nil {
+		return err
+	}
+	r, err := b.reference.stat()
+	if err != nil {
+		return err
+	}
+	row("peak RSS until here", "-", mib(r.Peak), mib(s.Peak), 0, "<= 40 MiB")
+	return nil
+}
+
+// tunnels is the memory of connections that do nothing, in fresh processes.
+func (b *bench) tunnels() error {
+	var rss [2]int64
+	roots := "AGENTVAULT_BENCH_ROOTS=" + b.upstream.CA
+	for i, role := range []string{"reference", "agentvault"} {
+		p, err := spawn(role, roots)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		clients, err := openAll(newTarget(role, p.Addr, b.upstream.Addr, p.CA), b.plan.tunnels)
+		if err != nil {
+			return err
+		}
+		for _, c := range clients {
+			if err := c.fetch(); err != nil {
+				return err
+			}
+		}
+		s, err := p.stat()
+		if err != nil {
+			return err
+		}
+		rss[i] = s.RSS
+		closeAll(clients)
+	}
+	row(fmt.Sprintf("RSS with %d idle tunnels", b.plan.tunnels), "-", mib(rss[0]), mib(rss[1]), 0, "<= 40 MiB")
+	return nil
+}

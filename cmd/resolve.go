@@ -1,0 +1,151 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/keyring"
+)
+
+func (l *live) newResolver(o sessionOptions) (err error) {
+	if o.secrets != nil {
+		l.resolver, err = o.secrets()
+		return err
+	}
+	s := newStores(l.env, o.passphraseFD, l.notice)
+	// The backends' own credentials have a resolver to themselves: they are not the
+	// session's secrets, and no service can name them by accident.
+	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
+	l.resolver = keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, l.compiled.Infisical,
+		func(ctx context.Context, r keyring.Ref) (keyring.Secret, error) {
+			item, err := own.Get(ctx, r)
+			return item.Value, err
+		})})
+	l.onClose(own.Close)
+	l.onClose(l.resolver.Close)
+	return nil
+}
+
+// resolve gets every secret that the services name, side by side. One that cannot be had
+// stops the start, unless that was put off to its first use.
+func (l *live) resolve(ctx context.Context, o sessionOptions) error {
+	if o.lazy {
+		return nil
+	}
+	failed := l.resolver.ResolveAll(ctx, l.compiled.Refs)
+	var errs []error
+	for _, c := range l.compiled.Services {
+		for _, ref := range refsOf(c) {
+			if err := failed[ref.String()]; err != nil {
+				errs = append(errs, secretError(c, ref, err))
+			}
+		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, l.checkBindings(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &configError{err}
+	}
+	return nil
+}
+
+// refsOf are all refs of a service, each once.
+func refsOf(c config.CompiledService) []keyring.Ref {
+	var refs []keyring.Ref
+	add := func(r keyring.Ref) {
+		if !r.IsZero() && !slices.ContainsFunc(refs, func(o keyring.Ref) bool { return o.String() == r.String() }) {
+			refs = append(refs, r)
+		}
+	}
+	add(c.Secret)
+	for _, e := range c.Endpoints {
+		for _, r := range e.Refs() {
+			add(r)
+		}
+	}
+	return refs
+}
+
+func secretError(c config.CompiledService, ref keyring.Ref, err error) error {
+	wrapped := fmt.Errorf("service %q: %w", c.Name, err)
+	var h interface{ Hint() string }
+	switch {
+	case errors.Is(err, keyring.ErrNotFound) && ref.Stored():
+		return withHint(wrapped, "%s", setCommand(ref, c))
+	case errors.As(err, &h):
+		return wrapped
+	}
+	return withHint(wrapped, "to start without it and fail at its first use: --lazy")
+}
+
+func setCommand(ref keyring.Ref, c config.CompiledService) string {
+	text := "agentvault secret set " + ref.Name
+	if ref.Scheme == "file" {
+		text += " --file"
+	}
+	seen := map[string]bool{}
+	hosts := c.Hosts()
+	if c.TokenHost.Name != "" {
+		hosts = append(hosts, c.TokenHost)
+	}
+	for _, h := range hosts {
+		h.Path = ""
+		if name := h.String(); !seen[name] {
+			seen[name] = true
+			text += " --host " + name
+		}
+	}
+	return text
+}
+
+// checkBindings finds, before the child starts, a service that its secret's binding
+// would never let work.
+func (l *live) checkBindings(ctx context.Context) error {
+	var errs []error
+	for _, c := range l.compiled.Services {
+		if !c.Secret.Stored() {
+			continue
+		}
+		item, err := l.resolver.Get(ctx, c.Secret)
+		if err != nil {
+			continue // told already, or put off
+		}
+		if len(item.Hosts) == 0 {
+			errs = append(errs, withHint(fmt.Errorf("service %q: %s is not bound to any host", c.Name, c.Secret), "%s", setCommand(c.Secret, c)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bound adds the bindings of the user's own configuration to what a backend says.
+type bound struct {
+	*keyring.Resolver
+	c *config.Compiled
+}
+
+func (b *bound) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
+	item, err := b.Resolver.Get(ctx, ref)
+	return b.bind(ref, item), err
+}
+
+func (b *bound) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
+	item, changed, err := b.Resolver.Refresh(ctx, ref)
+	return b.bind(ref, item), changed, err
+}
+
+func (b *bound) bind(ref keyring.Ref, item keyring.Item) keyring.Item {
+	if len(b.c.Bindings) == 0 {
+		return item
+	}
+	if hosts, ok := b.c.Bound(ref); ok && !ref.Stored() {
+		item.Hosts = []string{}
+		for _, h := range hosts {
+			item.Hosts = append(item.Hosts, h.String())
+		}
+	}
+	return item
+}
