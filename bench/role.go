@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,6 +96,11 @@ func serveRole(role string) {
 		h.CA = serveReference(l)
 	case "agentvault":
 		h.CA = serveAgentvault(l)
+	}
+	if file := os.Getenv("AGENTVAULT_BENCH_PROFILE"); file != "" && role == "agentvault" {
+		f := must(os.Create(file))
+		_ = pprof.StartCPUProfile(f)
+		defer func() { pprof.StopCPUProfile(); _ = f.Close() }()
 	}
 	out := json.NewEncoder(os.Stdout)
 	_ = out.Encode(h)

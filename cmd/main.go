@@ -64,6 +64,7 @@ func newApp(env Env) *cli.App {
 			newSecretCommand(env),
 			newServicesCommand(env),
 			newCheckCommand(env),
+			newTestCommand(env),
 			newExplainCommand(env),
 			newTrustCommand(env),
 			newWatchCommand(env),

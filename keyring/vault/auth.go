@@ -189,7 +189,7 @@ func (b *Backend) unwrap(ctx context.Context, at string, wrapping keyring.Secret
 	if !strings.HasPrefix(from, "auth/"+at+"/role/") || !strings.HasSuffix(from, "/secret-id") {
 		return none, fmt.Errorf("the token wraps what %q issued, which is no secret id: %w", keyring.Excerpt(from), keyring.ErrDenied)
 	}
-	s, err = b.as(wrapping).WriteWithContext(ctx, "sys/wrapping/unwrap", nil)
+	s, err = b.as(wrapping).WriteWithContext(ctx, "sys/wrapping/unwrap", map[string]any{})
 	if err != nil {
 		return none, gone(err)
 	}
@@ -281,7 +281,7 @@ func (b *Backend) inspect(t *token) (renewable bool) {
 }
 
 func (b *Backend) renewToken(ctx context.Context, t *token) (seconds int, err error) {
-	s, err := b.as(t.value).WriteWithContext(ctx, "auth/token/renew-self", nil)
+	s, err := b.as(t.value).WriteWithContext(ctx, "auth/token/renew-self", map[string]any{})
 	if err != nil {
 		return 0, explain(ctx, err, t.value)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -81,6 +82,7 @@ func newServer(t *testing.T, l net.Listener) *server {
 		s.Listener = l
 	}
 	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that leave, and those that do not trust us
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -133,7 +135,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	token := r.Header.Get("X-Vault-Token")
 	switch {
 	case s.hang:
-		close(s.started)
+		if s.started != nil {
+			close(s.started)
+			s.started = nil
+		}
 		s.mu.Unlock()
 		<-r.Context().Done()
 		s.mu.Lock()

@@ -216,7 +216,7 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 	wg.Wait()
 	gone := make([]bool, len(tokens))
 	for i, t := range tokens {
-		wg.Go(func() { gone[i] = b.revoke(ctx, t, "auth/token/revoke-self", nil) == nil })
+		wg.Go(func() { gone[i] = b.revoke(ctx, t, "auth/token/revoke-self", map[string]any{}) == nil })
 	}
 	wg.Wait()
 

@@ -90,8 +90,9 @@ func world(t *testing.T, engine string) keyringtest.Fixture {
 			return mustRef(t, some), `no field "token" (one of: pass, user)`
 		},
 		Slow: func(t *testing.T) (keyring.Ref, <-chan struct{}) {
-			s.hang, s.started = true, make(chan struct{})
-			return mustRef(t, some), s.started
+			started := make(chan struct{})
+			s.hang, s.started = true, started
+			return mustRef(t, some), started
 		},
 		Down:    func(t *testing.T) keyring.Ref { s.Close(); return mustRef(t, some) },
 		TooMany: failing(http.StatusTooManyRequests),

@@ -11,6 +11,12 @@
 // fewer `**`, then the one with more segments. Two services that are equal in all of
 // that and can both match one call are a TieError of New, never a coin toss.
 //
+// # Which operations
+//
+// A rule of deny wins over everything. What is left is covered where allow names it, or
+// where there is no allow list; and where a rule of ask names it as well, Match.Ask says
+// that the human has to be asked first.
+//
 // # Paths
 //
 // A request's path is matched in every way in which a common origin could read it (see

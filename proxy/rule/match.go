@@ -40,7 +40,8 @@ type Match struct {
 	Service  string // "" for None, and for Ambiguous where no single service is meant
 	Endpoint int    // of the service
 	Rule     string // the deny or allow rule that decided; "" where none did
-	Reason   string // a sentence for people; "" for Covered
+	Reason   string // a sentence for people; "" for Covered without Ask
+	Ask      bool   // Covered, once the human has said so
 }
 
 const (
@@ -75,6 +76,9 @@ func (s *Set) Match(host string, port int, method, escapedPath string) Match {
 		m := decide(exact, wild, port, method, path)
 		if m.Kind != first.Kind || m.Service != first.Service || m.Endpoint != first.Endpoint {
 			return Match{Kind: Ambiguous, Service: only(exact, wild, port), Reason: ambiguity(paths[0], path)}
+		}
+		if m.Ask { // one reading that asks is enough: the human sees the path as it is
+			first = m
 		}
 	}
 	return first
@@ -114,18 +118,29 @@ func (svc *service) decide(method, path string) Match {
 		}
 	}
 	if len(svc.allow) == 0 {
-		m.Kind = Covered
-		return m
+		return svc.asks(m, method, path)
 	}
 	for i := range svc.allow {
 		if o := &svc.allow[i]; o.match(method, path, false) {
-			m.Kind, m.Rule = Covered, o.text
-			return m
+			m.Rule = o.text
+			return svc.asks(m, method, path)
 		}
 	}
 	m.Kind, m.Reason = NotAllowed, svc.notAllowed
 	if len(svc.methods) > 0 && !slices.Contains(svc.methods, method) {
 		m.Reason = svc.methodsNotAllow
+	}
+	return m
+}
+
+// asks completes the match of a call that is allowed. Case takes no part, as in a denial.
+func (svc *service) asks(m Match, method, path string) Match {
+	m.Kind = Covered
+	for i := range svc.ask {
+		if o := &svc.ask[i]; o.match(method, path, true) {
+			m.Ask, m.Reason = true, o.reason
+			return m
+		}
 	}
 	return m
 }

@@ -15,6 +15,7 @@ type Service struct {
 	Hosts    []Host
 	Allow    []Op // empty allows everything
 	Deny     []Op // wins over Allow; compared without regard to ASCII case
+	Ask      []Op // of what Allow lets through; compared like Deny
 }
 
 // Set is a compiled list of services.
@@ -34,6 +35,7 @@ type service struct {
 	name            string
 	endpoint        int
 	allow, deny     []op
+	ask             []op
 	methods         []string // that allow names; nil where one of its rules names none
 	notAllowed      string   // reasons, made once: Match runs for every request
 	methodsNotAllow string
@@ -43,7 +45,7 @@ type op struct {
 	method string // "" is any
 	path   *pattern
 	text   string
-	reason string // for a deny rule
+	reason string // for a deny or an ask rule
 }
 
 // TieError is two services that are equally specific for one place.
@@ -153,6 +155,14 @@ func compile(in Service) (*service, error) {
 		}
 		c.reason = fmt.Sprintf("rule %s denies %s", in.Name, c.text)
 		svc.deny = append(svc.deny, c)
+	}
+	for _, o := range in.Ask {
+		c, err := compileOp(o)
+		if err != nil {
+			return nil, err
+		}
+		c.reason = fmt.Sprintf("rule %s asks for %s", in.Name, c.text)
+		svc.ask = append(svc.ask, c)
 	}
 	return svc, nil
 }

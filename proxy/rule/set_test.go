@@ -170,3 +170,37 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+// Ask is for what is allowed; deny wins, another case is no way around, and one reading
+// that asks is enough.
+func TestMatchAsks(t *testing.T) {
+	set := mustSet(t,
+		Service{Name: "shop", Hosts: hosts(t, "shop.test"), Allow: ops(t, "GET /**", "POST /v1/**"), Deny: ops(t, "POST /v1/keys"), Ask: ops(t, "POST /v1/refunds", "POST /v1/keys", "DELETE /**")},
+		Service{Name: "open", Hosts: hosts(t, "open.test"), Ask: ops(t, "DELETE /**", "/a/b")},
+	)
+	for _, tt := range []struct {
+		host, method, path string
+		kind               Kind
+		ask                bool
+		rule, reason       string
+	}{
+		{"shop.test", "GET", "/v1/refunds", Covered, false, "GET /**", ""},
+		{"shop.test", "POST", "/v1/orders", Covered, false, "POST /v1/**", ""},
+		{"shop.test", "POST", "/v1/refunds", Covered, true, "POST /v1/**", "rule shop asks for POST /v1/refunds"},
+		{"shop.test", "POST", "/v1/REFUNDS/", Covered, true, "POST /v1/**", "rule shop asks for POST /v1/refunds"},
+		{"shop.test", "POST", "/v1/keys", Denied, false, "POST /v1/keys", "rule shop denies POST /v1/keys"},
+		{"shop.test", "DELETE", "/v1/orders", NotAllowed, false, "", "rule shop allows GET, POST only"},
+		{"open.test", "DELETE", "/x", Covered, true, "", "rule open asks for DELETE /**"},
+		{"open.test", "GET", "/a%2Fb", Covered, true, "", "rule open asks for /a/b"},
+		{"open.test", "GET", "//a/b", Covered, true, "", "rule open asks for /a/b"},
+		{"open.test", "GET", "/a/c", Covered, false, "", ""},
+	} {
+		m := set.Match(tt.host, 443, tt.method, tt.path)
+		if m.Kind != tt.kind || m.Ask != tt.ask || m.Rule != tt.rule || m.Reason != tt.reason {
+			t.Errorf("%s %s%s: %v, want %v, %t, %q, %q", tt.method, tt.host, tt.path, m, tt.kind, tt.ask, tt.rule, tt.reason)
+		}
+	}
+	if _, err := New([]Service{{Name: "x", Hosts: hosts(t, "x.test"), Ask: []Op{{Path: "nope"}}}}); err == nil {
+		t.Error("an ask rule that is no path is taken")
+	}
+}

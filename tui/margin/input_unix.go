@@ -127,6 +127,9 @@ func (t *Terminal) wait() *unix.Timeval {
 		d = keyHold
 	case t.keys.armed:
 		d = t.c.HotkeyWait
+		if t.c.Asking != nil && t.c.Asking() {
+			d = max(d, lingerWait)
+		}
 	default:
 		return nil
 	}

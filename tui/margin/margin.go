@@ -54,6 +54,10 @@ type Config struct {
 	OnHotkey func(key string)
 	// HotkeyWait is how long a second key is waited for; 300 ms when zero.
 	HotkeyWait time.Duration
+	// Asking says that Rows asks something that keys of ours answer: the second key is then
+	// waited for lingerWait, so that nobody's answer goes to the child because it came slowly.
+	// Called from the input goroutine. May be nil.
+	Asking func() bool
 	// Debounce is the time between a change and its drawing; 50 ms when zero, and never so short
 	// that more than 30 drawings a second happen.
 	Debounce time.Duration

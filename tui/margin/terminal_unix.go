@@ -58,6 +58,9 @@ const (
 	patience = 500 * time.Millisecond
 	// wipedPatience is the same while our rows are damaged and nothing streams.
 	wipedPatience = 100 * time.Millisecond
+	// lingerWait is how long a second key is waited for while something is asked: somebody who
+	// looks for the key takes about a second.
+	lingerWait = 3 * time.Second
 	// keyHold is how long the beginning of what may be the hotkey is held back.
 	keyHold = 20 * time.Millisecond
 	// drain is how long output is awaited that a child wrote before it ended.

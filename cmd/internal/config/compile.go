@@ -206,7 +206,7 @@ func (s *Service) compile() (CompiledService, error) {
 		return c, err
 	}
 	for i, p := range points {
-		e := Endpoint{Rule: rule.Service{Name: s.Name, Endpoint: i, Hosts: p.hosts, Allow: s.Allow, Deny: s.Deny}, Always: p.always}
+		e := Endpoint{Rule: rule.Service{Name: s.Name, Endpoint: i, Hosts: p.hosts, Allow: s.Allow, Deny: s.Deny, Ask: s.Ask}, Always: p.always}
 		if err := p.auth.deliver(&e); err != nil {
 			return c, err
 		}

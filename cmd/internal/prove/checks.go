@@ -66,7 +66,7 @@ func statusHint(status int, ref keyring.Ref) string {
 
 // checkInjection: exactly one credential went out, it was the configured one, and it
 // stood where the configuration says.
-func (x *trial) checkInjection(a answer) {
+func (x *trial) checkInjection(a answer, at target) {
 	if x.s.Secret.IsZero() {
 		x.checkNothingAdded(a)
 		return
@@ -79,7 +79,6 @@ func (x *trial) checkInjection(a answer) {
 			injected = append(injected, one)
 		}
 	}
-	at, _ := x.target()
 	want := x.slot(context.Background(), at)
 	places := strings.Count(e.Where, ", ") + 1
 	switch {
@@ -164,9 +163,6 @@ func (x *trial) unsearched() string {
 // checkElsewhere: the same request to a host that no service covers carries nothing.
 func (x *trial) checkElsewhere(ctx context.Context, at target) {
 	const name = "a host that no service covers does not get it"
-	if x.s.Secret.IsZero() {
-		return
-	}
 	host, why := x.decoyHost()
 	if why == "" && x.search.Empty() {
 		why = x.unsearched()
@@ -200,9 +196,6 @@ func (x *trial) checkElsewhere(ctx context.Context, at target) {
 // checkPlaceholder: what the child holds is worth nothing anywhere else.
 func (x *trial) checkPlaceholder(ctx context.Context, at target) {
 	const name = "its placeholder is refused there"
-	if x.s.Secret.IsZero() {
-		return
-	}
 	host, why := x.decoyHost()
 	if why == "" && x.held == "" {
 		why = "the agent is given none: no variable in env"

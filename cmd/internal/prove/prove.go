@@ -48,6 +48,7 @@ const (
 // Check is one line of the report.
 type Check struct {
 	Service string
+	Test    string // the request: "GET /user"; "" where there is none
 	Name    string // what holds when it passes: "GET /user answers 200"
 	Result  Result
 	Detail  string // what was seen, or why it was skipped
@@ -78,12 +79,18 @@ func (p *Prover) Service(ctx context.Context, s config.CompiledService, report f
 			Hint: `add to the service: test = [{ request = "GET /path", status = 200 }]`})
 		return
 	}
+	away := false
 	for _, t := range s.Tests {
 		if ctx.Err() != nil {
 			return
 		}
 		x := &trial{p: p, s: s, t: t, report: report}
-		x.run(ctx)
+		at, sent := x.run(ctx)
+		if sent && !away && !s.Secret.IsZero() { // once a service: the host decides, not the request
+			away = true
+			x.checkElsewhere(ctx, at)
+			x.checkPlaceholder(ctx, at)
+		}
 	}
 }
 
@@ -110,28 +117,28 @@ type answer struct {
 	took   time.Duration
 }
 
-func (x *trial) run(ctx context.Context) {
-	target, err := x.target()
+// run sends the request and checks what came of it. sent is false where it could not be.
+func (x *trial) run(ctx context.Context) (at target, sent bool) {
+	at, err := x.target()
 	if err != nil {
 		x.add(x.label()+" can be sent", Failed, err.Error(), `write the host into the request: "GET https://host/path"`, 0)
-		return
+		return at, false
 	}
 	x.held = x.p.Placeholder(x.s)
-	if m := x.p.Rules.Match(target.host, target.port, x.t.Method, target.url.EscapedPath()); m.Kind == rule.Covered && m.Service == x.s.Name {
+	if m := x.p.Rules.Match(at.host, at.port, x.t.Method, at.url.EscapedPath()); m.Kind == rule.Covered && m.Service == x.s.Name {
 		x.endpoint = &x.s.Endpoints[m.Endpoint]
 	}
-	r, err := x.request(ctx, target, x.presents())
+	r, err := x.request(ctx, at, x.presents())
 	if err != nil {
 		x.add(x.label()+" can be sent", Failed, err.Error(), "", 0)
-		return
+		return at, false
 	}
 	a := x.send(r)
 	x.learn(ctx)
-	x.checkAnswer(a, target)
-	x.checkInjection(a)
+	x.checkAnswer(a, at)
+	x.checkInjection(a, at)
 	x.checkClean(a)
-	x.checkElsewhere(ctx, target)
-	x.checkPlaceholder(ctx, target)
+	return at, true
 }
 
 // learn gets the secret that was sent, to look for it. It comes after the request: the
@@ -169,7 +176,7 @@ func (x *trial) add(name string, r Result, detail, hint string, took time.Durati
 		s, _ = x.search.String(s)
 		return s
 	}
-	x.report(Check{Service: x.s.Name, Name: clean(name), Result: r, Detail: clean(detail), Hint: clean(hint), Took: took})
+	x.report(Check{Service: x.s.Name, Test: x.label(), Name: clean(name), Result: r, Detail: clean(detail), Hint: clean(hint), Took: took})
 }
 
 // send makes one call and waits for its events.

@@ -55,6 +55,14 @@ func (c Check) Line() string {
 	return out + "\n"
 }
 
+// full is the name with its request in front, for reports that know no order.
+func (c Check) full() string {
+	if c.Test == "" || strings.HasPrefix(c.Name, c.Test) {
+		return c.Name
+	}
+	return c.Test + ": " + c.Name
+}
+
 // TAP writes the report in version 14 of the Test Anything Protocol.
 func (r *Report) TAP(w io.Writer) error {
 	var b strings.Builder
@@ -64,7 +72,7 @@ func (r *Report) TAP(w io.Writer) error {
 		if c.Result == Failed {
 			word = "not ok"
 		}
-		fmt.Fprintf(&b, "%s %d - %s", word, i+1, tapText(c.Service+": "+c.Name))
+		fmt.Fprintf(&b, "%s %d - %s", word, i+1, tapText(c.Service+": "+c.full()))
 		if c.Result == Skipped {
 			fmt.Fprintf(&b, " # SKIP %s", tapText(c.Detail))
 		}
@@ -134,7 +142,7 @@ func (r *Report) JUnit(w io.Writer) error {
 			suites[c.Service] = s
 			all.Suites = append(all.Suites, s)
 		}
-		one := junitCase{Class: "agentvault." + c.Service, Name: event.Escape(c.Name), Time: seconds(c.Took)}
+		one := junitCase{Class: "agentvault." + c.Service, Name: event.Escape(c.full()), Time: seconds(c.Took)}
 		switch message := event.Escape(c.Detail); c.Result {
 		case Failed:
 			one.Failure = &junitMessage{cmp.Or(message, "failed"), event.Escape(c.Hint)}
