@@ -21,7 +21,10 @@ var layers = map[string][]string{
 	"cmd/internal/config":        {"keyring", "proxy/inject", "proxy/rule"},
 	"cmd/internal/check":         {"cmd/internal/config", "keyring", "proxy/inject", "proxy/rule"}, // what a configuration means, beyond what loading refuses
 	"cmd/internal/discover":      {"cmd/internal/discover/text", "proxy/event", "proxy/rule"},
-	"cmd/internal/discover/text": {"proxy/event"}, // widths and words that reports share
+	"cmd/internal/discover/text": {"proxy/event"},                                                                                                     // widths and words that reports share
+	"cmd/internal/prove":         {"cmd/internal/config", "keyring", "proxy", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub"}, // `test`: both sides of a session, the decoy's TLS included
+	"cmd/internal/scan":          {"cmd/internal/config", "cmd/internal/scan/dotenv", "keyring", "proxy/rule"},                                        // what the machine has: for `init` and `secret import`
+	"cmd/internal/scan/dotenv":   {"keyring"},                                                                                                         // reads files of variables, and writes them without their values
 	"cmd/internal/summary":       {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
 	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
 

@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"agentvault/keyring/file"
 	"agentvault/keyring/infisical"
 	"agentvault/keyring/keychain"
+	"agentvault/proxy/rule"
 )
 
 // A keychain that does not answer in this time is taken for missing.
@@ -76,7 +79,7 @@ func (s *stores) opened(store keyring.Store) (keyring.Backend, error) {
 func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }
 
 // backends maps schemes to backends. Each is opened when the first ref needs it.
-func backends(env Env, s *stores, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Secret, error)) map[string]func() (keyring.Backend, error) {
+func backends(env Env, s *stores, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Item, error)) map[string]func() (keyring.Backend, error) {
 	return map[string]func() (keyring.Backend, error){
 		"keychain": func() (keyring.Backend, error) {
 			store, err := s.chain(context.Background())
@@ -96,7 +99,7 @@ func backends(env Env, s *stores, c config.Infisical, resolve func(context.Conte
 	}
 }
 
-func newInfisical(env Env, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Secret, error)) (keyring.Backend, error) {
+func newInfisical(env Env, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Item, error)) (keyring.Backend, error) {
 	if c.ClientSecret.IsZero() && c.AccessToken.IsZero() {
 		return nil, withHint(fmt.Errorf("infisical: no credentials: %w", keyring.ErrDenied),
 			"add [infisical] with client_id and client_secret = \"keychain:infisical\" to agentvault.toml")
@@ -105,7 +108,13 @@ func newInfisical(env Env, c config.Infisical, resolve func(context.Context, key
 		if r.IsZero() {
 			return nil
 		}
-		return func(ctx context.Context) (keyring.Secret, error) { return resolve(ctx, r) }
+		return func(ctx context.Context) (keyring.Secret, error) {
+			item, err := resolve(ctx, r)
+			if err == nil {
+				err = checkSite(r, item, c.SiteURL)
+			}
+			return item.Value, err
+		}
 	}
 	way, err := parentUpstream(env)
 	if err != nil {
@@ -113,4 +122,41 @@ func newInfisical(env Env, c config.Infisical, resolve func(context.Context, key
 	}
 	return infisical.New(infisical.Config{SiteURL: c.SiteURL, ClientID: c.ClientID, RootCAs: way.Roots, Proxy: way.Proxy,
 		ClientSecret: secret(c.ClientSecret), AccessToken: secret(c.AccessToken)}), nil
+}
+
+// checkSite holds a backend's own credential to its binding: a file that came with a
+// project names both the credential and the server that it is shown to.
+func checkSite(ref keyring.Ref, item keyring.Item, site string) error {
+	if !ref.Stored() {
+		return nil
+	}
+	u, err := url.Parse(cmp.Or(site, infisical.DefaultSite))
+	if err != nil {
+		return fmt.Errorf("site_url: %w", err)
+	}
+	h, err := rule.ParseHost(u.Host)
+	if err != nil {
+		return fmt.Errorf("site_url: %w", err)
+	}
+	if bindingNames(item.Hosts, h) {
+		return nil
+	}
+	return withHint(fmt.Errorf("%s is not bound to %s: %w", ref, h, keyring.ErrDenied), "agentvault secret set %s --host %s", ref.Name, h)
+}
+
+// replace stores a new value under the hosts of the old one.
+func (s *stores) replace(ctx context.Context, ref keyring.Ref, value keyring.Secret) error {
+	store := keyring.Store(s.file)
+	if ref.Scheme == "keychain" {
+		var err error
+		if store, err = s.chain(ctx); err != nil {
+			return err
+		}
+	}
+	item, err := store.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	item.Value, item.Set = value, time.Now().UTC()
+	return store.Set(ctx, ref.Name, item)
 }

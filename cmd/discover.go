@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -155,24 +154,16 @@ func writeServices(env Env, suggestions []discover.Suggestion, path string) erro
 	if text.Len() == 0 {
 		return nil
 	}
-	created := false
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		created = true
-	}
-	if err := config.AddService(path, strings.TrimPrefix(text.String(), "\n")); err != nil {
-		return &configError{err}
-	}
-	word := "added to"
-	if created {
-		word = "wrote"
-	}
-	fmt.Fprintf(env.Stderr, "agentvault: %s %s\n", word, printable(path))
-	// The human has just written it, by this very command.
-	content, err := os.ReadFile(path)
+	w, err := addServices(env, path, strings.TrimPrefix(text.String(), "\n"))
 	if err != nil {
 		return err
 	}
-	return config.NewTrust(env.stateDir()).Approve(path, content)
+	word := "added to"
+	if w.created {
+		word = "wrote"
+	}
+	fmt.Fprintf(env.Stderr, "agentvault: %s %s\n", word, printable(path))
+	return nil
 }
 
 func printableLines(s string) string {

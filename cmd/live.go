@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"agentvault/cmd/internal/config"
+	"agentvault/cmd/internal/discover"
 	"agentvault/cmd/internal/session"
 	"agentvault/cmd/internal/summary"
 	"agentvault/keyring"
@@ -44,14 +46,18 @@ type live struct {
 	log      *event.Log
 	bus      event.Bus
 	feed     *feed
+	asker    *asker
+	book     *rulebook
 
 	mu       sync.Mutex
 	summary  *summary.Summary
 	onEvent  func(event.Event) // for warnings where nothing is drawn
 	logError error
 
-	placeholders map[string]string // variable -> placeholder
-	closers      []func()
+	stores   *stores             // nil where the session has secrets of its own
+	standIns map[string]*standIn // by service
+	wayOut   *http.Client        // for token endpoints: the proxy's own way out
+	closers  []func()
 
 	child  atomic.Pointer[session.Child]
 	broken atomic.Pointer[panicError] // of one of the session's own goroutines
@@ -162,19 +168,23 @@ func (l *live) configure(o sessionOptions) (err error) {
 		c.Unmatched = string(proxy.Warn)
 	}
 	l.compiled = &c
-	return checkAsks(&c)
+	return checkAsks(l.env, &c, o.ui)
 }
 
-// checkAsks refuses what would wait for an answer that nobody can give yet: a rule that is
-// read and not kept would be worse than none.
-func checkAsks(c *config.Compiled) error {
-	const hint = `use "warn" or "deny" for now`
+// checkAsks refuses what would wait for an answer that nobody can give: a call that is
+// held for a minute and then refused says less than this does.
+func checkAsks(env Env, c *config.Compiled, ui string) error {
+	why := canAsk(env, ui)
+	if why == "" {
+		return nil
+	}
+	const hint = "run it on a terminal with --ui bar or dock, or use %s"
 	if c.Unmatched == string(proxy.Ask) {
-		return &configError{withHint(errors.New(`unmatched = "ask": the live view cannot ask yet`), "%s", hint)}
+		return &configError{withHint(fmt.Errorf(`unmatched = "ask": %s`, why), hint, `"warn" or "deny"`)}
 	}
 	for _, s := range c.Services {
 		if len(s.Ask) > 0 {
-			return &configError{withHint(fmt.Errorf("%s: service %q: ask: the live view cannot ask yet", s.Pos, s.Name), "use deny, or leave the operation out of allow")}
+			return &configError{withHint(fmt.Errorf("%s: service %q: ask: %s", s.Pos, s.Name, why), hint, "deny, or leave the operation out of allow")}
 		}
 	}
 	return nil
@@ -202,19 +212,23 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 		return fmt.Errorf("session token: %w", err)
 	}
 	password := base64.RawURLEncoding.EncodeToString(token)
-	rules, err := l.rules(l.compiled)
-	if err != nil {
-		return err
-	}
-	upstream := o.upstream
+	upstream, err := o.upstream, error(nil)
 	if upstream.Roots == nil {
 		if upstream, err = l.upstream(); err != nil {
 			return err
 		}
 	}
+	l.wayOut = proxy.NewClient(upstream)
+	rules, err := l.rules(l.compiled)
+	if err != nil {
+		return err
+	}
+	l.asker = newAsker(discover.Template)
+	l.book = &rulebook{live: l, path: o.configPath, noFile: o.configText != nil, compiled: l.compiled}
+	l.asker.always = func(e event.Event) (string, error) { return l.book.cover(e, "") }
 	l.proxy, err = proxy.New(proxy.Config{
 		Session: l.id, Token: password, Authority: authority, Rules: rules,
-		Secrets: &bound{l.resolver, l.compiled}, Sink: l.sink, Owns: l.owns, Upstream: upstream,
+		Secrets: &bound{l.resolver, l.compiled}, Sink: l.sink, Owns: l.owns, Upstream: upstream, Ask: l.asker.ask,
 	})
 	if err != nil {
 		return err
@@ -286,7 +300,7 @@ func (l *live) environ(o sessionOptions) []string {
 	observe := o.observe || len(l.compiled.Services) == 0
 	e := session.Environ(session.EnvConfig{
 		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy,
-		Placeholders: l.placeholders, Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
+		Placeholders: l.variables(), Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
 	})
 	switch {
 	case len(e.Held) > 0:

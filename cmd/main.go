@@ -61,6 +61,7 @@ func newApp(env Env) *cli.App {
 		Commands: []*cli.Command{
 			newRunCommand(env),
 			newDiscoverCommand(env),
+			newInitCommand(env),
 			newSecretCommand(env),
 			newServicesCommand(env),
 			newCheckCommand(env),

@@ -17,6 +17,7 @@ import (
 
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/prove"
+	"agentvault/keyring"
 )
 
 // statusFailedTest is the exit status of a test that failed, as go test has it.
@@ -169,7 +170,7 @@ func proveServices(ctx context.Context, env Env, o testOptions, compiled *config
 	if err != nil {
 		return nil, err
 	}
-	p := &prove.Prover{Client: client, Events: new(prove.Recorder), Decoy: decoy, Placeholder: l.placeholder,
+	p := &prove.Prover{Client: client, Events: new(prove.Recorder), Decoy: decoy, Placeholder: l.placeholder, Exchanged: l.exchanged,
 		Resolve: (&bound{l.resolver, l.compiled}).Get, Rules: compiled.Rules, Tunnel: compiled.Tunnel}
 	l.mu.Lock()
 	l.onEvent = p.Events.Add
@@ -223,12 +224,26 @@ func (l *live) client() (*http.Client, error) {
 
 // placeholder is what the child's environment holds for a service; "" is nothing.
 func (l *live) placeholder(s config.CompiledService) string {
-	for _, name := range s.Env {
-		if p := l.placeholders[name]; p != "" {
-			return p
-		}
+	if len(s.Env) == 0 {
+		return ""
+	}
+	if in := l.standIns[s.Name]; in != nil {
+		return in.placeholder
 	}
 	return ""
+}
+
+// exchanged is the token that goes out in a secret's stead, which the session has by now.
+func (l *live) exchanged(ctx context.Context, s config.CompiledService, secret keyring.Secret) keyring.Secret {
+	in := l.standIns[s.Name]
+	if in == nil || in.tokens == nil {
+		return keyring.Secret{}
+	}
+	token, _, err := in.tokens.Token(ctx, secret)
+	if err != nil {
+		return keyring.Secret{} // the proxy had none either, and said why
+	}
+	return token
 }
 
 func writeReport(env Env, o testOptions, r *prove.Report) error {

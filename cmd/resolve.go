@@ -16,14 +16,12 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 		return err
 	}
 	s := newStores(l.env, o.passphraseFD, l.notice)
+	l.stores = s
 	// The backends' own credentials have a resolver to themselves: they are not the
 	// session's secrets, and no service can name them by accident.
 	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
 	l.resolver = keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, l.compiled.Infisical,
-		func(ctx context.Context, r keyring.Ref) (keyring.Secret, error) {
-			item, err := own.Get(ctx, r)
-			return item.Value, err
-		})})
+		own.Get)})
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil

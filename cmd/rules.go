@@ -1,47 +1,113 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/discover"
 	"agentvault/keyring"
 	"agentvault/proxy"
 	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
 )
 
-// rules turns the configuration into the proxy's, with placeholders of this session.
+// rules turns the configuration into the proxy's. Placeholders and tokens belong to the
+// session: rules that replace others in the middle of it keep them, because the child
+// holds the ones and a refresh token may be good for a single use.
 func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
 	r := &proxy.Rules{Set: c.Rules, Services: make(map[proxy.Endpoint]proxy.Service), Unmatched: proxy.Policy(c.Unmatched),
 		Tunnel: c.Tunnel, Cover: (&cover{c}).toml}
-	l.placeholders = make(map[string]string)
 	for _, s := range c.Services {
-		placeholder := ""
-		if !s.Secret.IsZero() {
-			var err error
-			if placeholder, err = inject.NewPlaceholder(rand.Reader, s.Shape); err != nil {
-				return nil, fmt.Errorf("service %q: %w", s.Name, err)
-			}
-		}
-		for _, name := range s.Env {
-			if placeholder != "" {
-				l.placeholders[name] = placeholder
-			}
+		placeholder, err := l.stand(s)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", s.Name, err)
 		}
 		for i, e := range s.Endpoints {
 			in, err := l.injector(e, placeholder)
 			if err != nil {
-				return nil, fmt.Errorf("service %q: %w", s.Name, err)
+				return nil, &configError{fmt.Errorf("service %q: %w", s.Name, err)}
 			}
 			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
 				Name: s.Name, Secret: s.Secret, Inject: in, Always: e.Always,
 				Insecure: s.Insecure, Copies: s.Copies, Placeholder: placeholder,
+				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert,
 			}
 		}
 	}
 	return r, nil
+}
+
+// standIn is what a service has for as long as the session lives.
+type standIn struct {
+	placeholder string
+	tokens      *inject.Cache // nil where the secret itself is sent
+}
+
+// stand makes a service's stand-in at its first call and returns the placeholder; "" for
+// a service without a secret.
+func (l *live) stand(s config.CompiledService) (string, error) {
+	if s.Secret.IsZero() {
+		return "", nil
+	}
+	if l.standIns == nil {
+		l.standIns = make(map[string]*standIn)
+	}
+	if known, ok := l.standIns[s.Name]; ok {
+		return known.placeholder, nil
+	}
+	p, err := inject.NewPlaceholder(rand.Reader, s.Shape)
+	if err != nil {
+		return "", err
+	}
+	in := &standIn{placeholder: p}
+	if s.Exchange != nil {
+		source := s.Exchange(l.wayOut)
+		if o, ok := source.(*inject.OAuth2); ok {
+			o.Rotated = func(ctx context.Context, refresh keyring.Secret) { l.rotated(ctx, s.Secret, refresh) }
+		}
+		in.tokens = inject.NewCache(source, nil)
+	}
+	l.standIns[s.Name] = in
+	return p, nil
+}
+
+// tokens is nil, and not an interface around nil, where there are none.
+func (l *live) tokens(s config.CompiledService) proxy.Tokens {
+	if in := l.standIns[s.Name]; in != nil && in.tokens != nil {
+		return in.tokens
+	}
+	return nil
+}
+
+// variables are the child's placeholders by the names under which it finds them.
+func (l *live) variables() map[string]string {
+	vars := make(map[string]string)
+	for _, s := range l.compiled.Services {
+		if in := l.standIns[s.Name]; in != nil {
+			for _, name := range s.Env {
+				vars[name] = in.placeholder
+			}
+		}
+	}
+	return vars
+}
+
+// rotated keeps a refresh token that replaced the stored one. The old one is worth
+// nothing any more, so a failure is told at once.
+func (l *live) rotated(ctx context.Context, ref keyring.Ref, refresh keyring.Secret) {
+	err := errors.New("only keychain: and file: secrets can be written back")
+	if l.stores != nil && ref.Stored() {
+		err = l.stores.replace(ctx, ref, refresh)
+	}
+	if err != nil {
+		l.notice("%s: the issuer replaced the refresh token and the new one is not stored: %v; sign in again after this session", ref, err)
+	}
 }
 
 // injector fills in what the configuration could not know.
@@ -53,31 +119,56 @@ func (l *live) injector(e config.Endpoint, placeholder string) (inject.Injector,
 		}
 		return in, nil
 	case inject.Basic:
-		user, err := l.second(e.BasicUser)
+		user, err := l.second(e.BasicUser, e.Rule.Hosts)
 		if !e.BasicUser.IsZero() {
 			in.User = user.Reveal()
 		}
 		return in, err
 	case inject.SigV4:
-		id, err := l.second(e.AccessKeyID)
+		id, err := l.second(e.AccessKeyID, e.Rule.Hosts)
 		if err != nil {
 			return nil, err
 		}
 		in.AccessKeyID = id.Reveal()
-		in.SessionToken, err = l.second(e.SessionToken)
+		in.SessionToken, err = l.second(e.SessionToken, e.Rule.Hosts)
 		return in, err
 	}
 	return e.Inject, nil
 }
 
 // second is a secret that an injector needs beside the service's own; empty for no ref.
-// It is got at the start, --lazy or not: the injector is made of it.
-func (l *live) second(ref keyring.Ref) (keyring.Secret, error) {
+// It is got at the start, --lazy or not: the injector is made of it. Its binding has to
+// name every host of the endpoint, or a file could send it anywhere by calling it a user.
+func (l *live) second(ref keyring.Ref, hosts []rule.Host) (keyring.Secret, error) {
 	if ref.IsZero() {
 		return keyring.Secret{}, nil
 	}
-	item, err := l.resolver.Get(context.Background(), ref)
-	return item.Value, err
+	item, err := (&bound{l.resolver, l.compiled}).Get(context.Background(), ref)
+	if err != nil {
+		return keyring.Secret{}, err
+	}
+	for _, h := range hosts {
+		if (ref.Stored() || item.Hosts != nil) && !bindingNames(item.Hosts, h) {
+			h.Path = ""
+			return keyring.Secret{}, withHint(fmt.Errorf("%s is not bound to %s", ref, h),
+				"agentvault secret set %s --host %s", ref.Name, strings.Join(append(slices.Clone(item.Hosts), h.String()), " --host "))
+		}
+	}
+	return item.Value, nil
+}
+
+// bindingNames reports whether a binding allows all that a host pattern stands for.
+func bindingNames(binding []string, h rule.Host) bool {
+	for _, text := range binding {
+		b, err := rule.ParseHost(text)
+		if err != nil || b.Port != rule.AnyPort && b.Port != h.Port {
+			continue
+		}
+		if b.Name == h.Name && b.Wildcard == h.Wildcard || !h.Wildcard && b.Wildcard && b.Match(h.Name, cmp.Or(h.Port, rule.DefaultPort)) {
+			return true
+		}
+	}
+	return false
 }
 
 // cover writes the TOML that would cover a call.

@@ -20,7 +20,7 @@ import (
 const endGrace = 5 * time.Second
 
 var (
-	policies = []string{"allow", "warn", "deny"}
+	policies = []string{"allow", "warn", "ask", "deny"}
 	uis      = []string{"auto", "bar", "dock", "split", "panel", "off"}
 )
 

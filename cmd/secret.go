@@ -45,6 +45,7 @@ func newSecretCommand(env Env) *cli.Command {
 				Flags:  []cli.Flag{file, passphraseFlag()},
 				Action: func(c *cli.Context) error { return secretRemove(c.Context, env, c) },
 			},
+			newSecretImportCommand(env),
 		},
 	}
 }

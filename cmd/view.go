@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"agentvault/cmd/internal/session"
@@ -40,6 +41,20 @@ func chooseView(env Env, ui string) (view, error) {
 		}
 	}
 	return plainView, nil
+}
+
+// canAsk says why the view cannot put a question to the human, "" where it can. The panel
+// and a second terminal show the session but have no key that nobody else could press.
+func canAsk(env Env, ui string) string {
+	switch {
+	case ui != "auto" && ui != "bar" && ui != "dock":
+		return fmt.Sprintf("--ui %s cannot ask", ui)
+	case !barWorks:
+		return "the live view cannot ask on this system"
+	case !env.interactive():
+		return "there is no terminal to ask on"
+	}
+	return ""
 }
 
 // plainView draws nothing. Where standard error is not the terminal that the child

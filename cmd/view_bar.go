@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,11 +35,12 @@ type footer struct {
 	foot    tui.Foot
 	dock    bool
 	height  int
+	asker   *asker
 	changed chan struct{}
 }
 
 func newFooter(l *live, dock bool) *footer {
-	f := &footer{dock: dock, changed: make(chan struct{}, 1)}
+	f := &footer{dock: dock, asker: l.asker, changed: make(chan struct{}, 1)}
 	f.foot = tui.Foot{Store: tui.NewStore(discover.Template), Styles: tui.NewStyles(l.env.get)}
 	return f
 }
@@ -71,6 +73,7 @@ func (f *footer) touch() {
 func (f *footer) rows(width int) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.foot.Question, f.foot.Note = f.asker.front(), f.asker.news()
 	if f.dock {
 		return f.foot.Dock(width, max(3, f.height/dockShare))
 	}
@@ -97,16 +100,23 @@ func barView(dock bool) view {
 		defer func() { _ = child.PTY().Close() }()
 		var terminal *margin.Terminal
 		terminal, err = margin.New(margin.Config{
-			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av",
+			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Asking: l.asker.asking,
 			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
 		})
 		if err != nil {
 			child.End(0)
 			return 0, err
 		}
+		l.asker.attach(f.touch)
+		defer func() {
+			for _, note := range l.asker.farewell() {
+				l.notice("%s", note)
+			}
+		}()
 		done := make(chan error, 1)
 		go func() { done <- terminal.Run(ctx) }()
 		code := child.Wait()
+		l.asker.detach()
 		if err := <-done; err != nil {
 			l.notice("view: %v", err)
 		}
@@ -115,8 +125,15 @@ func barView(dock bool) view {
 }
 
 // hotkey: alone it goes from the bar to the dock and on to the inspector; with v
-// straight to the inspector; with a it marks what is shown as read.
+// straight to the inspector; with a it marks what is shown as read. The keys that answer
+// do nothing where nothing asks: they came too late, and are nobody else's.
 func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key string) {
+	if key != "" && strings.Contains(tui.AnswerKeys, key) {
+		if l.legible() {
+			l.asker.answer(key)
+		}
+		return
+	}
 	f.mu.Lock()
 	_, f.height = t.Size()
 	switch {
@@ -135,6 +152,12 @@ func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key st
 	f.touch()
 }
 
+// legible says whether the terminal is high enough for a question to be seen.
+func (l *live) legible() bool {
+	_, height, err := term.GetSize(int(l.env.Stdout.Fd()))
+	return err == nil && height >= margin.MinHeight
+}
+
 // inspect runs the inspector on what the footer knows, and on what comes meanwhile.
 func (l *live) inspect(ctx context.Context, f *footer) error {
 	sub := l.bus.Subscribe(viewBuffer)
@@ -143,7 +166,7 @@ func (l *live) inspect(ctx context.Context, f *footer) error {
 	store := f.foot.Store.Copy()
 	f.mu.Unlock()
 	c := l.viewConfig(sub)
-	c.Store = store
+	c.Store, c.Question, c.Answer = store, l.asker.front, l.asker.answer
 	c.OnRead = func() {
 		f.mu.Lock()
 		f.foot.Store.Acknowledge()

@@ -20,9 +20,8 @@ func (l *live) viewConfig(sub *event.Subscription) tui.Config {
 	return tui.Config{
 		Events: sub.C, Dropped: sub.Dropped, Title: title(l.argv), In: l.env.Stdin, Out: l.env.Stdout,
 		Template: discover.Template, Env: l.env.get,
-		Cover: func(c tui.Call) string {
-			return (&cover{l.compiled}).suggest(c.Host, c.Port, c.Method, c.Path, c.Auth)
-		},
+		Cover: func(c tui.Call) string { return l.book.text(c.Event) },
+		Write: func(c tui.Call, shown string) (string, error) { return l.book.cover(c.Event, shown) },
 	}
 }
 

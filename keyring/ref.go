@@ -32,7 +32,7 @@ var grammars = map[string]grammar{
 	"file":      {shape: "file:NAME", plainName: true},
 	"env":       {shape: "env:NAME", plainName: true},
 	"exec":      {shape: "exec:COMMAND ARGS"},
-	"infisical": {shape: "infisical:KEY?project=ID&env=SLUG&path=/FOLDER", plainName: true, params: true},
+	"infisical": {shape: "infisical:KEY?project=ID&env=SLUG&path=/FOLDER", plainName: true, field: true, params: true},
 	"vault":     {shape: "vault:MOUNT/PATH#FIELD", field: true, check: vaultPath},
 	"aws":       {shape: "aws:NAME-OR-ARN#JSON_KEY@STAGE", field: true, stage: true, check: awsID},
 }

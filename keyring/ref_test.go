@@ -20,6 +20,8 @@ func TestParseRef(t *testing.T) {
 		{"infisical:KEY", Ref{Scheme: "infisical", Name: "KEY"}},
 		{"infisical:KEY?project=p-1&env=dev&path=/agents/a%20b", Ref{Scheme: "infisical", Name: "KEY",
 			Params: url.Values{"project": {"p-1"}, "env": {"dev"}, "path": {"/agents/a b"}}}},
+		{"infisical:db#DB_PASSWORD?project=s&env=dev", Ref{Scheme: "infisical", Name: "db", Field: "DB_PASSWORD",
+			Params: url.Values{"project": {"s"}, "env": {"dev"}}}},
 		{"vault:secret/agents/billing#api_key", Ref{Scheme: "vault", Name: "secret/agents/billing", Field: "api_key"}},
 		{"vault:secret/one", Ref{Scheme: "vault", Name: "secret/one"}},
 		{"vault:team a/aws/creds/agent#a@b#c", Ref{Scheme: "vault", Name: "team a/aws/creds/agent", Field: "a@b#c"}},
@@ -112,7 +114,8 @@ func TestCheckName(t *testing.T) {
 func FuzzParseRef(f *testing.F) {
 	for _, s := range []string{"keychain:github", "file:x", "env:X", "exec:op read 'a b'", "infisical:K?project=p&env=e&path=/a",
 		"vault:secret/app#token", "aws:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbCdEf#k@AWSPREVIOUS", "x:", ":", "infisical:K?%",
-		"vault:aws/creds/agent#access_key", "vault:a/../b", "aws:a@b@AWSCURRENT", "aws:a#b@c", "aws:a@AWSCURRENT#b"} {
+		"vault:aws/creds/agent#access_key", "vault:a/../b", "aws:a@b@AWSCURRENT", "aws:a#b@c", "aws:a@AWSCURRENT#b",
+		"infisical:db#F?project=p&ttl=1h", "infisical:K?a=b#c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

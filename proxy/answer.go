@@ -50,6 +50,7 @@ const (
 	CodeHandshake     = "handshake_failed"
 	CodeHeaders       = "too_many_headers"
 	CodeBody          = "malformed_body"
+	CodeToken         = "token_unavailable"
 )
 
 // header names every answer of ours, so that nobody takes one for the upstream's.

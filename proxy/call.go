@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"crypto/tls"
+	"context"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ type call struct {
 	event     event.Event
 	begun     time.Time
 	announced bool
+	over      bool
 	clock     clock
 }
 
@@ -42,6 +42,10 @@ func (c *call) started() {
 
 // ended tells the log how it went. The event is complete by then.
 func (c *call) ended() {
+	if c.over {
+		return
+	}
+	c.over = true
 	c.started()
 	now := c.proxy.now()
 	c.event.Phase, c.event.Time, c.event.Duration = event.End, now, now.Sub(c.begun)
@@ -53,6 +57,20 @@ func (c *call) ended() {
 func (c *call) answered(a Answer, v event.Verdict) {
 	c.event.Verdict, c.event.Code, c.event.Reason, c.event.Status = v, a.Code, a.Message, a.Status
 	c.ended()
+}
+
+// survive ends the call where a mistake of ours ended its handler. net/http would swallow
+// the panic, and the log would show a call that never ends.
+func (c *call) survive() {
+	err := recover()
+	if err == nil {
+		return
+	}
+	if err != http.ErrAbortHandler {
+		c.event.Verdict, c.event.Code, c.event.Reason = event.Failed, CodeUpstream, "agentvault failed on this call; this is a mistake in agentvault"
+		c.ended()
+	}
+	panic(http.ErrAbortHandler) // and nothing of it reaches a terminal
 }
 
 // note is a call that never became a request.
@@ -84,8 +102,8 @@ type clock struct {
 	kept                                   bool
 }
 
-func (k *clock) set(t *time.Time) {
-	now := time.Now()
+// set keeps the first of several times: the addresses of a name are tried side by side.
+func (k *clock) set(t *time.Time, now time.Time) {
 	k.mu.Lock()
 	if t.IsZero() {
 		*t = now
@@ -93,25 +111,34 @@ func (k *clock) set(t *time.Time) {
 	k.mu.Unlock()
 }
 
-func (k *clock) trace(interim func(int, http.Header) error) *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		DNSStart:          func(httptrace.DNSStartInfo) { k.set(&k.name) },
-		DNSDone:           func(httptrace.DNSDoneInfo) { k.set(&k.nameDone) },
-		ConnectStart:      func(string, string) { k.set(&k.dial) },
-		ConnectDone:       func(string, string, error) { k.set(&k.dialDone) },
-		TLSHandshakeStart: func() { k.set(&k.handshake) },
-		TLSHandshakeDone:  func(tls.ConnectionState, error) { k.set(&k.handshakeDone) },
-		GotConn: func(i httptrace.GotConnInfo) {
-			k.set(&k.got)
-			k.mu.Lock()
-			k.kept = i.Reused
-			k.mu.Unlock()
-		},
-		GotFirstResponseByte: func() { k.set(&k.byte1st) },
-		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-			return interim(code, http.Header(h))
-		},
+func (k *clock) gotConn(i httptrace.GotConnInfo) {
+	k.set(&k.got, time.Now())
+	k.mu.Lock()
+	k.kept = i.Reused
+	k.mu.Unlock()
+}
+
+func (k *clock) gotFirstByte() { k.set(&k.byte1st, time.Now()) }
+
+// clockContext carries a clock to the dialer.
+type clockContext struct {
+	context.Context
+	clock *clock
+}
+
+type clockKey struct{}
+
+// Value implements context.Context.
+func (c *clockContext) Value(key any) any {
+	if _, ok := key.(clockKey); ok {
+		return c.clock
 	}
+	return c.Context.Value(key)
+}
+
+func clockOf(ctx context.Context) *clock {
+	k, _ := ctx.Value(clockKey{}).(*clock)
+	return k
 }
 
 func (k *clock) timing(end time.Time) *event.Timing {

@@ -14,6 +14,22 @@ type tunnel struct {
 	port   int
 	secure bool   // the child speaks TLS inside
 	client string // the program, where the kernel or its CONNECT told
+
+	// The host with its port, as URLs of https and http write it.
+	https, http string
+	allowed     bool // refusedHost was asked already
+}
+
+func newTunnel(host string, port int, client string) *tunnel {
+	return &tunnel{host: host, port: port, client: client, https: joinAuthority(host, port, 443), http: joinAuthority(host, port, 80)}
+}
+
+// authority is how the host stands in a URL, and its scheme.
+func (t *tunnel) authority() (scheme, authority string) {
+	if t.secure {
+		return "https", t.https
+	}
+	return "http", t.http
 }
 
 // tunnelConn carries its tunnel through crypto/tls and net/http to the handler. Its

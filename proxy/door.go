@@ -104,11 +104,11 @@ func (p *Proxy) plain(w http.ResponseWriter, r *http.Request) {
 	}
 	if s := p.guard.leaks(); s != nil && holds(s, r.URL.Host) {
 		a := leakAnswer("the host name")
-		p.note(&tunnel{host: p.guard.mask(host), port: port}, r.Method, a)
+		p.note(newTunnel(p.guard.mask(host), port, ""), r.Method, a)
 		a.write(w)
 		return
 	}
-	p.handle(w, r, &tunnel{host: host, port: port, client: program(r)})
+	p.handle(w, r, newTunnel(host, port, program(r)))
 }
 
 func badHost(err error) Answer {
@@ -148,7 +148,7 @@ func (p *Proxy) connect(ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) 
 		return reject(badHost(err))
 	}
 	c := r.Context().Value(clientKey{}).(*client)
-	t := &tunnel{host: host, port: port, client: program(r)}
+	t := newTunnel(host, port, program(r))
 	if t.client == "" {
 		t.client = c.program
 	}
@@ -162,6 +162,7 @@ func (p *Proxy) connect(ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) 
 		p.note(t, "CONNECT", a)
 		return reject(a)
 	}
+	t.allowed = true
 	hijack := p.intercept
 	for _, h := range p.rules.Load().Tunnel {
 		if h.Match(host, port) {

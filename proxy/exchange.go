@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -24,12 +26,17 @@ type exchange struct {
 
 	secret   keyring.Secret
 	injected bool
+	pool     *transports // the session's, or one with a client certificate
 	body     *childBody  // nil for a request without one
 	trailer  http.Header // filled when the body has ended
+
+	clock   clockContext
+	interim interim
 }
 
 func (p *Proxy) newExchange(c *call, t *tunnel, r *http.Request) *exchange {
-	x := &exchange{proxy: p, call: c, tunnel: t, in: r}
+	x := &exchange{proxy: p, call: c, tunnel: t, in: r, pool: p.transports}
+	x.clock = clockContext{r.Context(), &c.clock}
 	x.body = newChildBody(r, p.guard.leaks(), x.bodyEnded)
 	if x.body != nil && (r.ContentLength < 0 || r.Trailer != nil) {
 		x.trailer = make(http.Header, len(r.Trailer))
@@ -52,22 +59,18 @@ func (x *exchange) bodyEnded() error {
 // target is the tunnel's, whatever the request says of itself.
 func (x *exchange) outgoing() *http.Request {
 	r, t := x.in, x.tunnel
-	name, defaultPort := "http", 80
-	if t.secure {
-		name, defaultPort = "https", 443
+	name, authority := t.authority()
+	trace := &httptrace.ClientTrace{GotConn: x.call.clock.gotConn, GotFirstResponseByte: x.call.clock.gotFirstByte, Got1xxResponse: x.relay}
+	// A copy of the child's request, in which everything is set anew that is not the same.
+	out := r.WithContext(httptrace.WithClientTrace(&x.clock, trace))
+	out.URL = &url.URL{
+		Scheme: name, Host: authority,
+		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
 	}
-	out := &http.Request{
-		Method: r.Method,
-		URL: &url.URL{
-			Scheme: name, Host: joinAuthority(t.host, t.port, defaultPort),
-			Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
-		},
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-		Header:        r.Header.Clone(),
-		Host:          r.Host,
-		ContentLength: r.ContentLength,
-		Trailer:       x.trailer,
-	}
+	// The lists of lines are shared: who changes one makes a new one.
+	out.Header = maps.Clone(r.Header)
+	out.Body, out.GetBody, out.Trailer, out.TransferEncoding = nil, nil, x.trailer, nil
+	out.Close, out.RequestURI, out.TLS, out.Response = false, "", nil, nil
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
@@ -114,43 +117,43 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 	if first, ok := out.Body.(*bodyReader); ok { // an injector may have put another in its place
 		out.GetBody = func() (io.ReadCloser, error) { return first.b.reader(), nil }
 	}
-	i := &interim{x: x, w: w}
-	defer i.stop()
-	out = out.WithContext(httptrace.WithClientTrace(x.in.Context(), x.call.clock.trace(i.relay)))
-	return x.proxy.transports.roundTrip(out, x.in)
+	x.interim.begin(w)
+	defer x.interim.stop()
+	return x.pool.roundTrip(out, x.in)
 }
 
-// interim relays 1xx answers. The transport calls it from a goroutine of its own, which
-// may be late.
+// interim is where 1xx answers go. The transport relays them from a goroutine of its
+// own, which may be late.
 type interim struct {
-	x *exchange
-	w http.ResponseWriter
-
-	mu   sync.Mutex
-	over bool
+	mu sync.Mutex
+	w  http.ResponseWriter // nil when it is too late
 }
 
-func (i *interim) relay(code int, h http.Header) error {
+func (i *interim) begin(w http.ResponseWriter) {
+	i.mu.Lock()
+	i.w = w
+	i.mu.Unlock()
+}
+
+func (i *interim) stop() { i.begin(nil) }
+
+// relay passes a 1xx answer on.
+func (x *exchange) relay(code int, lines textproto.MIMEHeader) error {
 	// 101 is an answer. 100 is told by the server itself, when the transport reads the body.
 	if code == http.StatusSwitchingProtocols || code == http.StatusContinue {
 		return nil
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.over || i.x.in.ProtoMajor == 1 && i.x.in.ProtoMinor == 0 {
+	x.interim.mu.Lock()
+	defer x.interim.mu.Unlock()
+	w, h := x.interim.w, http.Header(lines)
+	if w == nil || x.in.ProtoMajor == 1 && x.in.ProtoMinor == 0 {
 		return nil
 	}
 	cleanHops(h)
-	copyHeader(i.w.Header(), h, i.x.proxy.guard.scrubbers())
-	i.w.WriteHeader(code)
-	clear(i.w.Header())
+	copyHeader(w.Header(), h, x.proxy.guard.scrubbers())
+	w.WriteHeader(code)
+	clear(w.Header())
 	return nil
-}
-
-func (i *interim) stop() {
-	i.mu.Lock()
-	i.over = true
-	i.mu.Unlock()
 }
 
 // retry answers a 401 or 403 to an injected call: the secret is asked for again, past
@@ -161,6 +164,14 @@ func (x *exchange) retry(w http.ResponseWriter, first *http.Response) *http.Resp
 		return first
 	}
 	if !x.body.again() || isUpgrade(x.in.Header) {
+		return first
+	}
+	if t := x.service.Tokens; t != nil {
+		// The next request gets a new one. This one is not repeated: a new token always
+		// differs from the old, and would double every refusal that is meant.
+		if first.StatusCode == http.StatusUnauthorized {
+			t.Drop()
+		}
 		return first
 	}
 	item, _, err := x.proxy.config.Secrets.Refresh(x.in.Context(), x.service.Secret)

@@ -51,6 +51,7 @@ type options struct {
 	prepare   func(*Proxy) // before it serves
 	plain     bool         // the upstream speaks HTTP without TLS
 	noHTTP2   bool
+	askCert   bool // the upstream asks for a client certificate
 	unmatched Policy
 	change    func(*Service)
 	service   func(*rule.Service)
@@ -91,6 +92,9 @@ func start(t *testing.T, o options) *session {
 	s := &session{t: t, secrets: &fakeSecrets{item: keyring.Item{Value: keyring.NewSecret([]byte(sentinel))}}}
 	s.upstream = httptest.NewUnstartedServer(o.handler)
 	s.upstream.EnableHTTP2 = !o.noHTTP2
+	if o.askCert {
+		s.upstream.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	}
 	if o.start != nil {
 		o.start(s.upstream)
 	}

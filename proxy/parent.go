@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -102,8 +103,9 @@ func hostsFile() func(host string) bool {
 	}
 }
 
-// dialThrough opens a tunnel to address through the parent's proxy.
-func dialThrough(ctx context.Context, d *net.Dialer, parent *url.URL, address string) (net.Conn, error) {
+// dialThrough opens a tunnel to address through the parent's proxy, whose certificate, if
+// it has one, is verified by roots.
+func dialThrough(ctx context.Context, d *net.Dialer, roots *x509.CertPool, parent *url.URL, address string) (net.Conn, error) {
 	if parent.Scheme == "socks5" || parent.Scheme == "socks5h" {
 		socks, err := proxy.FromURL(parent, d)
 		if err != nil {
@@ -120,12 +122,15 @@ func dialThrough(ctx context.Context, d *net.Dialer, parent *url.URL, address st
 		return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 	}
 	if parent.Scheme == "https" {
-		c = tls.Client(c, &tls.Config{ServerName: parent.Hostname(), MinVersion: tls.VersionTLS12})
+		c = tls.Client(c, &tls.Config{ServerName: parent.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
 	}
 	tunnelled, err := connectThrough(ctx, c, parent, address)
 	if err != nil {
 		_ = c.Close()
-		return nil, err
+		if refusal := (*parentRefusal)(nil); errors.As(err, &refusal) {
+			return nil, err
+		}
+		return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 	}
 	return tunnelled, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"agentvault/keyring"
@@ -31,6 +32,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 	if name := program(r); name != "" {
 		c.event.Client = p.guard.mask(name)
 	}
+	defer c.survive()
 	for _, check := range []func(*http.Request, *tunnel) (Answer, bool){checkIdentity, checkForm} {
 		if a, refused := check(r, t); refused {
 			c.refuse(w, r, a, event.Denied)
@@ -75,29 +77,32 @@ func scheme(r *http.Request, t *tunnel) string {
 // checkIdentity holds the CONNECT host, the SNI and the Host or :authority together:
 // they are one host, or nothing is sent.
 func checkIdentity(r *http.Request, t *tunnel) (Answer, bool) {
-	defaultPort := 80
-	if t.secure {
-		defaultPort = 443
-	}
 	refuse := func(what, name string) (Answer, bool) {
+		_, authority := t.authority()
 		return Answer{Status: http.StatusMisdirectedRequest, Code: CodeMisdirected,
-			Message: fmt.Sprintf("%s is %q, but the connection was made for %s", what, name, joinAuthority(t.host, t.port, defaultPort)),
+			Message: fmt.Sprintf("%s is %q, but the connection was made for %s", what, name, authority),
 			Help:    "agentvault sends a request to the host of its connection only; let the client connect to the host that it means"}, true
 	}
-	host, port, err := splitAuthority(r.Host, defaultPort)
-	if err != nil {
-		return badHost(err), true
+	if _, authority := t.authority(); r.Host != authority { // the same, in another spelling?
+		defaultPort := 80
+		if t.secure {
+			defaultPort = 443
+		}
+		host, port, err := splitAuthority(r.Host, defaultPort)
+		if err != nil {
+			return badHost(err), true
+		}
+		if host != t.host || port != t.port {
+			return refuse("the request's host", r.Host)
+		}
 	}
-	if host != t.host || port != t.port {
-		return refuse("the request's host", r.Host)
-	}
-	if r.TLS != nil && r.TLS.ServerName != "" {
+	if r.TLS != nil && r.TLS.ServerName != "" && r.TLS.ServerName != t.host {
 		if sni, err := rule.CanonicalHost(r.TLS.ServerName); err != nil || sni != t.host {
 			return refuse("the TLS server name", r.TLS.ServerName)
 		}
 	}
-	if a, refused := refusedHost(host); refused {
-		return a, true
+	if !t.allowed {
+		return refusedHost(t.host)
 	}
 	return Answer{}, false
 }
@@ -147,6 +152,11 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 	switch m.Kind {
 	case rule.Covered:
 		s := rules.Services[Endpoint{m.Service, m.Endpoint}]
+		if m.Ask {
+			if a := p.hold(ctx, c); a.Code != "" {
+				return nil, a, event.Denied
+			}
+		}
 		return &s, Answer{}, ""
 	case rule.Denied:
 		return nil, Answer{Status: http.StatusForbidden, Code: CodeDenied, Service: m.Service,
@@ -169,13 +179,12 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 		return nil, Answer{}, ""
 	case Ask:
 		if p.config.Ask != nil {
-			held := c.event
-			held.Phase, held.Verdict = event.Start, event.Held
-			if p.config.Ask(ctx, held) {
-				return nil, Answer{}, ""
+			a := p.hold(ctx, c)
+			if a.Code != "" {
+				return nil, a, event.Denied
 			}
-			return nil, Answer{Status: http.StatusForbidden, Code: CodeHeld, Service: c.event.Service,
-				Message: "the human did not allow this call", Help: "do not retry it without asking"}, event.Denied
+			c.event.Verdict = event.Uncovered
+			return nil, Answer{}, ""
 		}
 	}
 	a := Answer{Status: http.StatusForbidden, Code: CodeUnmatched, Service: c.event.Service,
@@ -185,6 +194,23 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 		a.Config = rules.Cover(c.event.Host, c.event.Port, c.event.Method, path)
 	}
 	return nil, a, event.Denied
+}
+
+// hold lets a call wait for the human, in the log and on the screen. Nothing is sent and
+// no secret is resolved before the answer, which is an Answer to the child if it is no.
+func (p *Proxy) hold(ctx context.Context, c *call) Answer {
+	leave := Leave{Reason: "there is nobody to ask"}
+	if p.config.Ask != nil {
+		c.event.Verdict = event.Held
+		c.started()
+		leave = p.config.Ask(ctx, c.event)
+	}
+	c.event.Verdict, c.event.Reason = "", leave.Reason
+	if leave.OK {
+		return Answer{}
+	}
+	return Answer{Status: http.StatusForbidden, Code: CodeHeld, Service: c.event.Service,
+		Message: "this call waits for the human who started the session: " + leave.Reason, Help: "do not retry it without asking"}
 }
 
 // plainMatch maps port 80 of plain HTTP onto a pattern without a port, which means the
@@ -240,24 +266,37 @@ func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
 // put injects an item into out after its binding was checked.
 func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verdict) {
 	s, e := x.service, &x.call.event
-	if a, refused := checkBinding(s, item, x.tunnel); refused {
+	if a, refused := checkBinding(s, item, x.tunnel.host, x.tunnel.port); refused {
 		return a, event.Denied
 	}
 	x.secret = item.Value
 	x.proxy.guard.learn(s.Name, x.proxy.rules.Load().mask(s.Name), item.Value)
+	value, a, verdict := x.value(item)
+	if a.Code != "" {
+		return a, verdict
+	}
+	if s.ClientCert {
+		pool, err := x.proxy.certified.pool(s.Name, value)
+		if err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		x.pool, x.injected = pool, true
+		e.Verdict, e.Where, e.Reason = event.Injected, "client certificate", ""
+		return Answer{}, ""
+	}
 	where := make([]string, 0, 1)
 	found := x.found
 	if _, owner := s.Inject.(inject.Owner); owner {
 		found = nil // the injector deals with the placeholder itself
 	}
 	for _, f := range found {
-		if err := f.Replace(out, item.Value); err != nil {
+		if err := f.Replace(out, value); err != nil {
 			return injectAnswer(s, err), event.Failed
 		}
 		where = append(where, f.Where)
 	}
 	if len(found) == 0 {
-		slot, err := s.Inject.Inject(out, item.Value)
+		slot, err := s.Inject.Inject(out, value)
 		if errors.Is(err, inject.ErrNoSlot) {
 			e.Reason = "covered, and nothing was added: " + err.Error()
 			return Answer{}, ""
@@ -273,22 +312,22 @@ func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verd
 }
 
 // checkBinding holds the secret to the hosts that were named when it was stored.
-func checkBinding(s *Service, item keyring.Item, t *tunnel) (Answer, bool) {
+func checkBinding(s *Service, item keyring.Item, host string, port int) (Answer, bool) {
 	if item.Hosts == nil && !s.Secret.Stored() {
 		return Answer{}, false
 	}
 	for _, text := range item.Hosts {
-		if h, err := rule.ParseHost(text); err == nil && h.Match(t.host, t.port) {
+		if h, err := rule.ParseHost(text); err == nil && h.Match(host, port) {
 			return Answer{}, false
 		}
 	}
-	host := joinAuthority(t.host, t.port, 443)
+	host = joinAuthority(host, port, 443)
 	message := fmt.Sprintf("secret %s is bound to %s and may not be sent to %s", s.Secret, strings.Join(item.Hosts, ", "), host)
 	if len(item.Hosts) == 0 {
 		message = fmt.Sprintf("secret %s is not bound to any host", s.Secret)
 	}
 	return Answer{Status: http.StatusForbidden, Code: CodeBinding, Service: s.Name, Message: message,
-		Help: fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s", s.Secret.Name, host)}, true
+		Help: fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s", s.Secret.Name, strings.Join(append(slices.Clone(item.Hosts), host), " --host "))}, true
 }
 
 func secretAnswer(s *Service, err error) Answer {

@@ -55,6 +55,14 @@ type Service struct {
 	Insecure bool
 	// Copies permits more than one placeholder in a request.
 	Copies bool
+	// Tokens exchanges the secret for what Inject then sends; nil sends the secret itself.
+	Tokens Tokens
+	// TokenHost is where Tokens sends the secret itself, if it does: its binding must name
+	// that host too. An empty Name is none.
+	TokenHost rule.Host
+	// ClientCert says that the secret is a certificate and its key, which connections to
+	// the upstream present. Inject is inject.None then.
+	ClientCert bool
 	// Placeholder is what the child holds in place of the secret; may be empty.
 	Placeholder string
 }
@@ -86,6 +94,12 @@ type Secrets interface {
 	Refresh(ctx context.Context, ref keyring.Ref) (item keyring.Item, changed bool, err error)
 }
 
+// Leave is the human's answer to a call that was held.
+type Leave struct {
+	OK     bool
+	Reason string // for the log, and for the agent where it is no
+}
+
 // Config is everything that a proxy needs. The zero values of the optional fields work.
 type Config struct {
 	Session   string
@@ -98,8 +112,8 @@ type Config struct {
 	// Owns says whether the kernel knows a client's socket as one of the child's process
 	// tree, and names the program. Optional.
 	Owns func(client, server netip.AddrPort) (program string, ok bool)
-	// Ask holds a call until the human has decided; nil denies. Optional.
-	Ask      func(ctx context.Context, e event.Event) bool
+	// Ask holds a call until the human has decided, or ctx has ended; nil denies. Optional.
+	Ask      func(ctx context.Context, e event.Event) Leave
 	Upstream Upstream
 	Now      func() time.Time // optional
 }
@@ -112,6 +126,7 @@ type Proxy struct {
 	now    func() time.Time
 
 	transports *transports
+	certified  certified
 	dialer     *net.Dialer
 	guard      guard
 	goproxy    *goproxy.ProxyHttpServer
@@ -141,14 +156,19 @@ func New(c Config) (*Proxy, error) {
 	}
 	p := &Proxy{config: c, now: c.Now, tunnels: make(map[net.Conn]struct{})}
 	p.transports = newTransports(c.Upstream)
+	p.certified.upstream = c.Upstream
 	p.dialer = newDialer()
 	p.Swap(c.Rules)
 	quiet := log.New(io.Discard, "", 0) // net/http reports clients' mistakes here; events tell them better
 	p.tls = &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
+		// The key exchange against future quantum computers costs more than all else in a
+		// handshake, for bytes that never leave the machine. It is kept on the way upstream.
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},
 		// One config for all connections: its session tickets work across them.
-		GetCertificate: p.leaf,
+		GetCertificate:     p.leaf,
+		GetConfigForClient: p.greeted,
 	}
 	p.door = newServer(http.HandlerFunc(p.enter), quiet)
 	p.door.ConnContext = withClient
@@ -221,6 +241,7 @@ func (p *Proxy) Close() error {
 		err = e
 	}
 	p.transports.close()
+	p.certified.close()
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,21 @@ func (p *Proxy) leaf(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.config.Authority.Leaf(hello.Conn.(*tunnelConn).tunnel.host)
 }
 
+// greeted is called when the child's first words have come. They tell the protocol that
+// it will speak, so the upstream can be dialled at the same time.
+func (p *Proxy) greeted(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	t := hello.Conn.(*tunnelConn).tunnel
+	rules := p.rules.Load()
+	switch rules.Unmatched {
+	case Ask, Deny: // nothing may be asked of a host that will be refused, not even its name
+		if !rules.Set.Covers(t.host, t.port) {
+			return nil, nil
+		}
+	}
+	p.transports.ahead(slices.Contains(hello.SupportedProtos, "h2"), net.JoinHostPort(t.host, strconv.Itoa(t.port)))
+	return nil, nil
+}
+
 // intercept owns conn: it ends the child's TLS, or takes plain HTTP, and hands the
 // connection to the inner server.
 func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
@@ -44,6 +60,7 @@ func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
 		c = &tunnelConn{Conn: conn}
 	}
 	c.tunnel = t
+	go func() { _, _ = p.config.Authority.Leaf(t.host) }() // minted while the child reads on
 	if _, err := io.WriteString(c, established); err != nil {
 		_ = c.Close()
 		return
@@ -80,7 +97,7 @@ func (c *tunnelConn) peek(limit time.Duration) (byte, error) {
 	_ = c.SetReadDeadline(time.Now().Add(limit))
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	// A ClientHello fits; what is read here saves crypto/tls its first read.
-	buffer := make([]byte, 1024)
+	buffer := make([]byte, 2048)
 	n, err := c.Conn.Read(buffer)
 	if n == 0 {
 		if err == nil {
@@ -184,7 +201,7 @@ func (p *Proxy) dialTunnel(t *tunnel) (net.Conn, error) {
 			return nil, err
 		}
 		if parent != nil {
-			return dialThrough(ctx, p.dialer, parent, address)
+			return dialThrough(ctx, p.dialer, p.config.Upstream.Roots, parent, address)
 		}
 	}
 	return p.dialer.DialContext(ctx, "tcp", address)

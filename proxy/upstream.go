@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,8 @@ const (
 	tlsTime  = 15 * time.Second
 	// An upstream that was sent "Expect: 100-continue" and says nothing gets the body.
 	continueTime = time.Second
+	// A TLS record holds 16 KiB; bodies go past these buffers.
+	ioBuffer = 8 << 10
 	// More than any API sends; the limit of curl is 300 KiB.
 	maxResponseHead = 512 << 10
 )
@@ -99,24 +102,34 @@ func newDialer() *net.Dialer {
 // that the child itself speaks: HTTP/2 costs throughput for small requests, and an
 // upgrade exists in HTTP/1.1 alone.
 type transports struct {
-	only2 sync.Map // hosts with ports, whose servers refused to speak HTTP/1.1
-	http1 *http.Transport
-	http2 *http.Transport // offers both, takes what the upstream chooses
-	grpc  *http.Transport // HTTP/2 or nothing: gRPC over HTTP/1.1 loses its trailers
-	h2c   *http.Transport // HTTP/2 without TLS, for a child that speaks it
+	dialers []*dialer // in the order of the pools
+	only2   sync.Map  // hosts with ports, whose servers refused to speak HTTP/1.1
+	http1   *http.Transport
+	http2   *http.Transport // offers both, takes what the upstream chooses
+	grpc    *http.Transport // HTTP/2 or nothing: gRPC over HTTP/1.1 loses its trailers
+	h2c     *http.Transport // HTTP/2 without TLS, for a child that speaks it
 }
 
-func newTransports(u Upstream) *transports {
-	dialer := newDialer()
-	pool := func(set ...func(*http.Protocols, bool)) *http.Transport {
+// newTransports makes pools whose connections present the given certificates.
+func newTransports(u Upstream, present ...tls.Certificate) *transports {
+	t := new(transports)
+	base := newDialer()
+	pool := func(verify func(tls.ConnectionState) error, offer ...string) *http.Transport {
 		protocols := new(http.Protocols)
-		for _, f := range set {
-			f(protocols, true)
-		}
+		protocols.SetHTTP1(slices.Contains(offer, "http/1.1"))
+		protocols.SetHTTP2(slices.Contains(offer, "h2"))
+		protocols.SetUnencryptedHTTP2(len(offer) == 0)
+		config := &tls.Config{RootCAs: u.Roots, MinVersion: tls.VersionTLS12, NextProtos: offer, VerifyConnection: verify, Certificates: present,
+			ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+		d := newTLSDialer(base, config, u.Proxy)
+		t.dialers = append(t.dialers, d)
 		return &http.Transport{
-			Proxy:                  u.Proxy,
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{RootCAs: u.Roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+			Proxy: u.Proxy,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return base.DialContext(withClock(ctx), network, address)
+			},
+			DialTLSContext:         d.DialTLS,
+			TLSClientConfig:        config.Clone(), // behind a parent's proxy
 			TLSHandshakeTimeout:    tlsTime,
 			MaxIdleConns:           keptInAll,
 			MaxIdleConnsPerHost:    keptPerHost,
@@ -126,23 +139,49 @@ func newTransports(u Upstream) *transports {
 			DisableCompression:     true, // what the child asked for is what it gets
 			OnProxyConnectResponse: parentResponse,
 			Protocols:              protocols,
-			WriteBufferSize:        32 << 10,
-			ReadBufferSize:         32 << 10,
+			WriteBufferSize:        ioBuffer,
+			ReadBufferSize:         ioBuffer,
 		}
 	}
-	http1, http2, h2c := (*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2, (*http.Protocols).SetUnencryptedHTTP2
-	t := &transports{http1: pool(http1), http2: pool(http1, http2), grpc: pool(http2), h2c: pool(h2c)}
-	// Without this line Go's transport offers nothing, and a server of HTTP/2 alone could
-	// not say so.
-	t.http1.TLSClientConfig.NextProtos = []string{"http/1.1"}
-	t.grpc.TLSClientConfig.VerifyConnection = needHTTP2
+	// HTTP/1.1 is offered by name, or a server of HTTP/2 alone could not say so.
+	t.http1 = pool(nil, "http/1.1")
+	t.http2 = pool(nil, "h2", "http/1.1")
+	t.grpc = pool(needHTTP2, "h2")
+	t.h2c = pool(nil)
 	return t
 }
 
+// ahead makes a connection for a tunnel whose child speaks HTTP/2 or HTTP/1.1.
+func (t *transports) ahead(http2 bool, address string) {
+	if http2 {
+		t.dialers[1].ahead(address)
+	} else if _, ok := t.only2.Load(address); !ok {
+		t.dialers[0].ahead(address)
+	}
+}
+
+// clientTime bounds an exchange with a token endpoint, its body included.
+const clientTime = 30 * time.Second
+
+// NewClient is a client that reaches the world as the proxy does: verified TLS, the
+// parent's proxy, never a metadata service. It follows no redirect: what it sends is
+// meant for one host.
+func NewClient(u Upstream) *http.Client {
+	return &http.Client{Transport: newTransports(u).http2, Timeout: clientTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 func (t *transports) close() {
-	for _, pool := range []*http.Transport{t.http1, t.http2, t.grpc, t.h2c} {
+	for _, pool := range t.all() {
 		pool.CloseIdleConnections()
 	}
+	for _, d := range t.dialers {
+		d.close()
+	}
+}
+
+func (t *transports) all() []*http.Transport {
+	return []*http.Transport{t.http1, t.http2, t.grpc, t.h2c}
 }
 
 // choose picks the pool for a request of the child.

@@ -1,7 +1,7 @@
 package tui
 
 import (
-	"fmt"
+	"cmp"
 	"strconv"
 	"time"
 
@@ -23,32 +23,23 @@ type Foot struct {
 	Now func() time.Time
 	// Question is what waits for the human, nil for nothing.
 	Question *Question
-}
-
-// Question is a call that waits for leave. Its texts are escaped before they are drawn.
-type Question struct {
-	Method, Host, Path string
-	Reason             string        // who asks: "asked by rule stripe"
-	Waiting            int           // how many more questions wait behind it
-	Left               time.Duration // until the answer is no
+	// Note is what the human's last key did, where that is worth a row; escaped when drawn.
+	Note string
 }
 
 // Bar is one row, and a row more for each endpoint that is uncovered or denied and has
-// not been read, four at most. A question takes a row of its own above the last.
+// not been read, four at most. A question and a note take their rows from these.
 func (f *Foot) Bar(width int) []string {
 	if width <= 0 {
 		return nil
 	}
 	var rows []string
-	most := barMost - 1
-	if f.Question != nil {
-		most--
-	}
 	unread := f.Store.Unread(nil)
-	for _, row := range alertRows(&f.Styles, unread, width, most) {
+	bottom := f.bottom(width, true, len(unread) > 0)
+	for _, row := range alertRows(&f.Styles, unread, width, barMost-len(bottom)) {
 		rows = append(rows, f.finish(row, width))
 	}
-	return append(rows, f.bottom(width, true, len(unread) > 0)...)
+	return append(rows, bottom...)
 }
 
 // Dock is a list of the newest calls in height rows, above the row of the bar.
@@ -79,11 +70,17 @@ func (f *Foot) Dock(width, height int) []string {
 	return append(rows, bottom...)
 }
 
-// bottom is the question, if there is one, and the row of counts.
+// bottom is the note and the question, if there are any, and the row of counts.
 func (f *Foot) bottom(width int, newest, unread bool) []string {
 	var rows []string
-	if f.Question != nil {
-		rows = append(rows, f.finish(f.question(width), width))
+	asked := f.Question.rows(&f.Styles, f.key(), width)
+	for _, line := range wrapWords(safe(f.Note), max(width-4, 1), max(1, barMost-2-len(asked))) {
+		if f.Note != "" {
+			rows = append(rows, f.finish("  "+f.Styles.in(accent, line), width))
+		}
+	}
+	for _, row := range asked {
+		rows = append(rows, f.finish(row, width))
 	}
 	return append(rows, f.finish(f.status(width, newest, unread), width))
 }
@@ -116,10 +113,7 @@ func (f *Foot) status(width int, newest, unread bool) string {
 
 // hint is the end of the row: what key does what.
 func (f *Foot) hint(width int, unread bool) string {
-	key := f.Hotkey
-	if key == "" {
-		key = "^]"
-	}
+	key := f.key()
 	text := key + " view "
 	if unread && width >= 64 {
 		text = key + " view   " + key + " a read "
@@ -147,32 +141,7 @@ func (f *Foot) newest(c *Call, width int) string {
 	return method + target(c.HostPort(), path, width-cells(method)-cells(end)) + end
 }
 
-// question is the row that asks. What is asked about keeps the room, what goes is what
-// the keys are for and how long there is.
-func (f *Foot) question(width int) string {
-	q, st := f.Question, &f.Styles
-	ask, keys := "  ? allow", "[o]nce  [s]ession  [a]lways  [d]eny"
-	if q.Waiting > 0 && width >= 100 {
-		ask += fmt.Sprintf(" (1 of %d)", q.Waiting+1)
-	}
-	if width < 100 {
-		keys = "[o/s/a/d]"
-	}
-	seconds := right(strconv.Itoa(int(max(q.Left, 0)/time.Second)), 5) + " s "
-	if width < 60 {
-		ask, seconds = "  ?", " "
-	}
-	method := safe(q.Method) + " "
-	room := width - cells(ask) - 2 - cells(method) - 2 - cells(keys) - cells(seconds)
-	reason := ""
-	if room >= 44 {
-		reason = "   " + safe(q.Reason)
-		room := max(room*2/5, room-cells(safe(q.Host)+safe(q.Path)))
-		reason = left(reason, min(cells(reason), room))
-	}
-	address := target(safe(q.Host), safe(q.Path), room-cells(reason))
-	return sides(st.in(warning, ask)+"  "+method+address+st.in(quietly, reason), "  "+st.in(strong, keys)+st.in(quietly, seconds), width)
-}
+func (f *Foot) key() string { return cmp.Or(f.Hotkey, "^]") }
 
 func (f *Foot) now() time.Time {
 	if f.Now != nil {

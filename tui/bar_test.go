@@ -31,6 +31,10 @@ func TestBarScreens(t *testing.T) {
 		f.Question = &Question{Method: "POST", Host: "api.stripe.com", Path: "/v1/refunds", Reason: "asked by rule stripe", Waiting: 1, Left: 23 * time.Second}
 		rows = append(rows, "", "asking:")
 		rows = append(rows, f.Bar(tt.width)...)
+		f.Question.Endpoint, f.Question.Calls, f.Question.Waiting = "/v1/refunds/*", 3, 0
+		f.Note = "stripe is in agentvault.toml:12 already: take \"POST /v1/refunds\" out of its ask to keep this for later sessions, or leave it as it is"
+		rows = append(rows, "", "asking for more, after an answer:")
+		rows = append(rows, f.Bar(tt.width)...)
 		rows = append(rows, "", "empty:")
 		rows = append(rows, newFoot(NewStore(nil)).Bar(tt.width)...)
 		golden(t, "bar-"+tt.name+".txt", strings.ReplaceAll(strings.Join(rows, "\n"), reset, ""))
@@ -50,13 +54,16 @@ func TestFootKeepsToItsRows(t *testing.T) {
 	asking := newFoot(folded(session()))
 	asking.Styles = NewStyles(nil)
 	asking.Question = &Question{Method: "POST", Host: "a.test\x1b[H", Path: "/\x1b[2J", Reason: "\x07", Left: time.Hour}
+	joined := newFoot(folded(session()))
+	joined.Question = &Question{Method: "PROPPATCH", Host: "日本語.test", Path: "/" + strings.Repeat("x/", 80), Endpoint: "/\x1b[3J/*", Reason: strings.Repeat("y", 90), Calls: 12, Waiting: 100, Left: time.Minute}
+	joined.Note = "\x1b[2J" + strings.Repeat("z ", 200)
 	many := newFoot(NewStore(nil))
 	for n := range uint64(20) {
 		for _, e := range call(n+1, 0, event.Event{Method: "GET", Host: "日本語.test", Path: "/" + strings.Repeat("x", int(n)*9), Verdict: event.Denied, Reason: "🎉"}) {
 			many.Store.Apply(e)
 		}
 	}
-	for name, f := range map[string]*Foot{"empty": newFoot(NewStore(nil)), "session": newFoot(folded(session())), "asking": asking, "many": many} {
+	for name, f := range map[string]*Foot{"empty": newFoot(NewStore(nil)), "session": newFoot(folded(session())), "asking": asking, "joined": joined, "many": many} {
 		for width := 0; width < 310; width++ {
 			if width > 130 {
 				width += 12

@@ -103,6 +103,13 @@ func (t *endpoints) end(e event.Event, folded string, before event.Verdict) {
 	p.judge(e, before)
 }
 
+// judge takes in a verdict that is known before the call ends.
+func (t *endpoints) judge(e event.Event, folded string, before event.Verdict) {
+	if p := t.find(e, folded); p != nil {
+		p.judge(e, before)
+	}
+}
+
 func (p *Endpoint) judge(e event.Event, before event.Verdict) {
 	if e.Verdict == "" {
 		return
@@ -113,7 +120,9 @@ func (p *Endpoint) judge(e event.Event, before event.Verdict) {
 	// One that was read stays read, unless it is refused in another way than before. A
 	// call that is fine does not make another one unseen.
 	if alerting(e.Verdict) && e.Verdict != p.Alert {
-		p.Alert, p.Unread = e.Verdict, true
+		p.Alert = e.Verdict
+		// Whoever let a held call go out has seen it.
+		p.Unread = before != event.Held || e.Verdict != event.Uncovered
 	}
 	if e.Verdict != event.Held && !covered(&e) {
 		p.missed = true

@@ -10,6 +10,7 @@ var helpKeys = [...][2]string{
 	{"/", "filter, see below"},
 	{"u", "uncovered only"},
 	{"p", "pause: the list stands still, the calls do not"},
+	{"c", "cover the call: shows the TOML, asks, writes it, uses it at once"},
 	{"a", "mark what is in the banner as read"},
 	{"y", "copy the TOML that covers the call, or its address"},
 	{"s", "sort the endpoints another way"},

@@ -58,6 +58,10 @@ type inspector struct {
 	held    []*Call // the rows at the moment of the pause
 	heldEnd uint64  // the row that came next then
 	failed  error   // a panic in a command
+
+	covering *covering // the human is asked whether to cover a call
+	question *Question // a call waits for leave
+	armed    bool      // the hotkey was pressed: the next key may be an answer
 }
 
 // tickMsg moves the clock in the head and the times of calls under way.
@@ -107,6 +111,8 @@ func (m *inspector) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.tick()
 	case noticeMsg:
 		m.notice = string(msg)
+	case coveredMsg:
+		m.covered(msg)
 	case panicMsg:
 		m.failed = msg.err
 		cmd = tea.Quit
@@ -155,6 +161,9 @@ func (m *inspector) tick() tea.Cmd {
 
 // refresh brings the lists and their windows up to date with the store and the screen.
 func (m *inspector) refresh() {
+	if m.question = nil; m.cfg.Question != nil {
+		m.question = m.cfg.Question()
+	}
 	f := m.frame()
 	m.calls.resize(f.list)
 	m.bypasses.resize(f.list)

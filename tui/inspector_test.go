@@ -50,10 +50,15 @@ func TestInspectorColours(t *testing.T) {
 
 // At every size every row fits, and there are as many as the screen has.
 func TestInspectorFitsEverySize(t *testing.T) {
-	for _, keys := range [][]string{nil, {"g", "enter"}, {"2"}, {"3"}, {"4"}, {"?"}, {"/", "host:x"}, {"p", "u"}} {
+	asked := &Question{Method: "POST", Host: "api.stripe.com", Path: "/v1/refunds", Reason: "rule stripe asks for it", Left: time.Second}
+	for _, keys := range [][]string{nil, {"g", "enter"}, {"2"}, {"3"}, {"4"}, {"?"}, {"/", "host:x"}, {"p", "u"}, {"g", "j", "j", "c"}, {"asked"}} {
 		for _, width := range []int{1, 2, 10, 39, 40, 41, 59, 60, 68, 76, 80, 96, 100, 112, 149, 150, 299, 300} {
 			for _, height := range []int{1, 2, 3, 4, 5, 7, 9, 12, 24, 60} {
 				m := newTestInspector(width, height)
+				m.cfg.Write = func(Call, string) (string, error) { return "", nil }
+				if len(keys) == 1 && keys[0] == "asked" {
+					m.cfg.Question = func() *Question { return asked }
+				}
 				press(m, keys...)
 				rows := strings.Split(m.View(), "\n")
 				if len(rows) != height {

@@ -39,6 +39,12 @@ func (m *inspector) oneKey(k tea.KeyMsg) tea.Cmd {
 		m.typeKey(k)
 		return nil
 	}
+	if cmd, ours := m.answerKey(k.String()); ours {
+		return cmd
+	}
+	if m.covering != nil {
+		return m.coverKey(k.String())
+	}
 	if m.help {
 		return m.helpKey(k)
 	}
@@ -59,6 +65,8 @@ func (m *inspector) oneKey(k tea.KeyMsg) tea.Cmd {
 		m.follow()
 	case "a":
 		return m.acknowledge()
+	case "c":
+		m.askCover()
 	case "y":
 		return m.copy()
 	case "s":

@@ -42,6 +42,15 @@ type Config struct {
 	// TOML that would cover a call; nil shows none. Its Call is escaped and clipped.
 	Template func(host, path string) string
 	Cover    func(c Call) string
+	// Write makes what Cover showed for the call a part of the configuration and of the
+	// running session, and says what it did; nil where a view may change nothing. shown is
+	// the text that the human said yes to. Called on a goroutine of its own, one at a time.
+	Write func(c Call, shown string) (done string, err error)
+	// Question is what waits for the human now, nil for nothing; Answer takes one of
+	// AnswerKeys for it and says what became of that, "" for nothing worth a line. Both are
+	// nil where a view cannot answer, and safe for concurrent use.
+	Question func() *Question
+	Answer   func(key string) string
 	// OnRead is told, on a goroutine of its own, that the banner was marked as read.
 	OnRead func()
 

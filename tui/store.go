@@ -67,6 +67,8 @@ func (s *Store) Apply(e event.Event) {
 		if !s.known(e.Call) {
 			s.calls++
 			s.add(e, safe(folded), false)
+		} else if c := s.byID[e.Call]; c != nil && c.Verdict == event.Held && !c.Done {
+			s.release(c, e)
 		}
 	case event.End:
 		s.end(e, safe(folded))
@@ -136,6 +138,14 @@ func (s *Store) finish(c *Call, e event.Event) {
 	s.recount(before, c.Verdict)
 	s.endpoints.end(c.Event, c.Endpoint, before)
 	s.services.count(c.Event)
+}
+
+// release is a held call that goes out after all: it has a second start.
+func (s *Store) release(c *Call, e event.Event) {
+	c.Event = merge(c.Event, e)
+	c.Verdict = e.Verdict // which a start may leave open
+	s.recount(event.Held, c.Verdict)
+	s.endpoints.judge(c.Event, c.Endpoint, event.Held)
 }
 
 func (s *Store) recount(before, after event.Verdict) {

@@ -186,3 +186,32 @@ func BenchmarkStoreApply(b *testing.B) {
 		s.Apply(e)
 	}
 }
+
+// A held call that goes out has a second start, and nobody is asked to look at it again.
+func TestStoreReleasesHeldCalls(t *testing.T) {
+	held := event.Event{Call: 1, Phase: event.Start, Time: noon, Method: "POST", Scheme: "https", Host: "a.test", Path: "/x", Verdict: event.Held, Reason: "no service for this host"}
+	out := held
+	out.Verdict, out.Reason = event.Uncovered, "no service for this host; allowed once"
+	end := out
+	end.Phase, end.Status, end.Time = event.End, 200, noon.Add(time.Second)
+	s := folded([]event.Event{held})
+	if s.Count(event.Held) != 1 || len(s.Unread(nil)) != 0 {
+		t.Errorf("held: %d held, unread %v", s.Count(event.Held), s.Unread(nil))
+	}
+	s.Apply(out)
+	if s.Count(event.Held) != 0 || s.Count(event.Uncovered) != 1 || s.Calls() != 1 || s.Newest().Done {
+		t.Errorf("released: %d held, %d uncovered, %d calls", s.Count(event.Held), s.Count(event.Uncovered), s.Calls())
+	}
+	s.Apply(end)
+	s.Apply(held) // a backlog may overlap
+	if s.Count(event.Held) != 0 || s.Count(event.Uncovered) != 1 || len(s.Unread(nil)) != 0 || !s.Newest().Time.Equal(noon) {
+		t.Errorf("ended: %d held, %d uncovered, unread %v", s.Count(event.Held), s.Count(event.Uncovered), s.Unread(nil))
+	}
+	// The same endpoint without a question: now it asks for a look.
+	for _, e := range call(2, time.Minute, event.Event{Method: "POST", Host: "a.test", Path: "/x", Verdict: event.Denied, Code: "held_and_refused"}) {
+		s.Apply(e)
+	}
+	if len(s.Unread(nil)) != 1 {
+		t.Error("a refused call asks for no look")
+	}
+}

@@ -10,7 +10,7 @@ const bannerMost = 3
 
 // frameRows says how many rows each part of the screen has.
 type frameRows struct {
-	topRule, banner, header, list, detail, bottomRule int
+	topRule, banner, header, list, detail, bottomRule, question int
 }
 
 // frame shares the height out. The head, the foot and a row of the list stay; the rest
@@ -26,10 +26,15 @@ func (m *inspector) frame() frameRows {
 		room -= n
 		return n
 	}
+	if m.question != nil {
+		f.question = take(len(m.question.rows(&m.styles, hotkey, m.width)), true)
+	}
 	f.header = take(1, m.height >= 5)
 	f.topRule = take(1, m.height >= 7)
 	f.bottomRule = take(1, m.height >= 9)
-	if m.detail && (m.tab == callsTab || m.tab == bypassesTab) {
+	if m.covering != nil {
+		f.detail = take(min(len(m.covering.lines(&m.styles, m.width))+1, room), true)
+	} else if m.detail && (m.tab == callsTab || m.tab == bypassesTab) {
 		f.detail = take(min(max(m.height*2/5, 3), 14), true)
 	}
 	if unread := len(m.store.Unread(nil)); m.height >= 12 {
@@ -58,6 +63,9 @@ func (m *inspector) View() string {
 		if f.bottomRule > 0 {
 			lines = append(lines, rule(&m.styles, "", m.width))
 		}
+	}
+	if f.question > 0 {
+		lines = append(lines, m.question.rows(&m.styles, hotkey, m.width)...)
 	}
 	lines = append(lines, m.foot())
 	if len(lines) > m.height { // less than three rows: the newest row says most
@@ -228,6 +236,9 @@ func (m *inspector) detailPane(height int) []string {
 	if height == 0 {
 		return nil
 	}
+	if m.covering != nil {
+		return m.covering.pane(&m.styles, m.width, height)
+	}
 	lines := []string{rule(&m.styles, "", m.width)}
 	if c, ok := m.chosenCall(); ok {
 		lines = append(lines, detailLines(&m.styles, c, m.cover(c), m.now, m.width, height-1)...)
@@ -249,6 +260,8 @@ func (m *inspector) foot() string {
 			return fill(line+"  "+st.in(warning, "⚠ "+m.wrong), m.width)
 		}
 		return sides(line, st.in(quietly, "enter keep   esc undo "), m.width)
+	case m.covering != nil:
+		return "  " + join(st, m.covering.keys(), "   ")
 	case m.notice != "":
 		return "  " + st.in(accent, left(m.notice, m.width-2))
 	case m.help:
@@ -272,6 +285,7 @@ func (m *inspector) keyPieces() []piece {
 		pieces = append(pieces, piece{"s sort", quietly, 5})
 	}
 	return append(pieces,
+		piece{m.coverHint(), quietly, 8},
 		piece{"y copy", quietly, 9},
 		piece{"a read", quietly, 7},
 		piece{"tab next", quietly, 6},

@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"agentvault/keyring"
 	"agentvault/keyring/keyringtest"
@@ -38,23 +41,45 @@ type server struct {
 	expires int           // expiresIn of the next token
 	started chan struct{} // with hang: told when a request has come
 	hang    bool
+
+	leases  map[string]*fakeLease
+	issued  int
+	renewed int
+	ttl     time.Duration // of leases
+	max     time.Duration
+	stuck   bool // leases cannot be deleted
 }
 
-func newServer(t *testing.T) *server {
-	s := &server{t: t, secrets: map[string]string{}, denied: map[string]bool{}, tokens: map[string]bool{}, expires: 7200}
+type fakeLease struct{ until, end time.Time }
+
+func newServer(t *testing.T) *server { return newServerAt(t, nil) }
+
+// newServerAt listens on l, or on loopback when l is nil.
+func newServerAt(t *testing.T, l net.Listener) *server {
+	s := &server{leases: map[string]*fakeLease{}, ttl: time.Hour, max: 24 * time.Hour,
+		t: t, secrets: map[string]string{}, denied: map[string]bool{}, tokens: map[string]bool{}, expires: 7200}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/auth/universal-auth/login", s.login)
+	mux.HandleFunc("POST /api/v1/auth/{method}/login", s.vouched)
 	mux.HandleFunc("GET /api/v3/secrets/raw/{key}", s.get)
+	mux.HandleFunc("POST /api/v1/dynamic-secrets/leases", s.lease)
+	mux.HandleFunc("POST /api/v1/dynamic-secrets/leases/{id}/renew", s.lease)
+	mux.HandleFunc("DELETE /api/v1/dynamic-secrets/leases/{id}", s.lease)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("the server was asked for %s %s", r.Method, r.URL)
 		http.NotFound(w, r)
 	})
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.trouble(w, r) {
 			mux.ServeHTTP(w, r)
 		}
 	}))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that leave, and those that do not trust us
+	if l != nil {
+		_ = s.Listener.Close()
+		s.Listener = l
+	}
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -104,6 +129,24 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusUnauthorized, "Invalid credentials "+in["clientSecret"])
 		return
 	}
+	s.welcome(w)
+}
+
+// vouched signs in a machine identity with a token of another issuer.
+func (s *server) vouched(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logins++
+	var in map[string]string
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in["identityId"] != clientID ||
+		in["jwt"] != r.PathValue("method")+"-"+keyringtest.Sentinel {
+		reply(w, http.StatusUnauthorized, "Access denied: "+in["jwt"])
+		return
+	}
+	s.welcome(w)
+}
+
+func (s *server) welcome(w http.ResponseWriter) {
 	token := fmt.Sprintf("token-%d-%s", s.logins, keyringtest.Sentinel)
 	s.tokens[token] = true
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -144,6 +187,62 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 			"secretKey": r.PathValue("key"), "secretValue": value, "secretPath": q.Get("secretPath"),
 		}})
 	}
+}
+
+// lease makes, renews and deletes leases of the dynamic secret "db" in /agents.
+func (s *server) lease(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	var in map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in["projectSlug"] != "proj-x" || in["environmentSlug"] != "dev" || in["path"] != "/agents" {
+		s.t.Errorf("%s %s: %v, %v", r.Method, r.URL, in, err)
+	}
+	id := r.PathValue("id")
+	l := s.leases[id]
+	answer := map[string]any{}
+	switch {
+	case !s.tokens[token]:
+		reply(w, http.StatusUnauthorized, "Token invalid "+token)
+		return
+	case id == "" && in["dynamicSecretName"] != "db":
+		reply(w, http.StatusNotFound, "Dynamic secret not found")
+		return
+	case id != "" && (l == nil || time.Now().After(l.until)):
+		reply(w, http.StatusNotFound, "Dynamic secret lease with ID '"+id+"' not found")
+		return
+	case id == "":
+		s.issued++
+		id = fmt.Sprintf("lease-%d", s.issued)
+		l = &fakeLease{time.Now().Add(s.ttl), time.Now().Add(s.max)}
+		s.leases[id] = l
+		answer["data"] = map[string]any{"DB_USERNAME": fmt.Sprintf("user%d", s.issued),
+			"DB_PASSWORD": fmt.Sprintf("pass%d-%s", s.issued, keyringtest.Sentinel), "DB_PORT": 5432}
+		answer["dynamicSecret"] = map[string]any{"id": "d", "name": "db"}
+	case r.Method == http.MethodDelete && s.stuck:
+		reply(w, http.StatusForbidden, "You are not allowed to lease on dynamic-secrets")
+		return
+	case r.Method == http.MethodDelete:
+		delete(s.leases, id)
+	case l.until.Equal(l.end):
+		reply(w, http.StatusBadRequest, "TTL cannot be larger than max ttl")
+		return
+	default:
+		s.renewed++
+		if l.until = time.Now().Add(s.ttl); l.until.After(l.end) {
+			l.until = l.end
+		}
+	}
+	answer["lease"] = map[string]any{"id": id, "version": 1, "externalEntityId": "e", "expireAt": l.until.UTC().Format(time.RFC3339Nano)}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// look reads or changes the server's state.
+func (s *server) look(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 func (s *server) roots() *x509.CertPool {

@@ -1,5 +1,9 @@
 // Package infisical gets secrets from Infisical through its Go SDK, for refs
-// `infisical:KEY?project=ID&env=SLUG&path=/FOLDER`.
+// `infisical:KEY?project=ID&env=SLUG&path=/FOLDER`, and fields of dynamic secrets, for refs
+// `infisical:NAME#FIELD?project=SLUG&env=SLUG&path=/FOLDER&ttl=1h`.
+//
+// A dynamic secret is leased once for the session: all its fields come from the same lease,
+// which is renewed in the background and deleted by Release.
 //
 // The SDK knows no contexts and no timeouts, writes to stderr, follows redirects with a
 // credential in the body and does not escape keys. Here every call of it runs on a client of
@@ -17,22 +21,26 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	sdk "github.com/infisical/go-sdk"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 )
 
 // DefaultSite is Infisical's own cloud in the US.
 const DefaultSite = "https://app.infisical.com"
 
-// Config says where Infisical is and who we are. Either ClientSecret (with ClientID) or
-// AccessToken is set.
+// Config says where Infisical is and who we are: AccessToken, Identity, or ClientID and
+// ClientSecret is set, and used in this order.
 type Config struct {
 	// SiteURL is DefaultSite when empty; plain http is taken for loopback only.
 	SiteURL string
@@ -40,6 +48,8 @@ type Config struct {
 	// is called for each sign-in, so that a rotated client secret is picked up.
 	ClientID     string
 	ClientSecret func(ctx context.Context) (keyring.Secret, error)
+	// Identity is a machine identity that something else vouches for.
+	Identity *Identity
 	// AccessToken returns a token that somebody else obtained and renews.
 	AccessToken func(ctx context.Context) (keyring.Secret, error)
 	// Project and Env complete refs that name none.
@@ -58,15 +68,21 @@ type Backend struct {
 	base *http.Transport
 	gate chan struct{} // holds a token for whoever signs in, or looks at token
 	token
+
+	ctx    context.Context // ends with Release; renewals and leases under way hang on it
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // renewals
+	takes  leasing.Flights[*lease]
+
+	mu       sync.Mutex // guards what follows, and the times in leases
+	leases   []*lease   // all that were taken and not given back
+	released bool
 }
 
-// token is the access token of the last sign-in.
-type token struct {
-	value keyring.Secret
-	until time.Time // zero: nobody knows
-}
-
-var _ keyring.Backend = (*Backend)(nil)
+var (
+	_ keyring.Backend  = (*Backend)(nil)
+	_ keyring.Releaser = (*Backend)(nil)
+)
 
 // New returns a backend that has connected to nothing and made no client.
 func New(c Config) *Backend {
@@ -79,7 +95,7 @@ func New(c Config) *Backend {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Backend{
+	b := &Backend{
 		c:    c,
 		gate: make(chan struct{}, 1),
 		base: &http.Transport{
@@ -90,10 +106,31 @@ func New(c Config) *Backend {
 			IdleConnTimeout:     90 * time.Second, // as http.DefaultTransport
 		},
 	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
 }
 
-// Close closes idle connections and overwrites the access token.
+// Release deletes the leases of the session and returns what is left. No dynamic secret can
+// be got any more.
+func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
+	b.mu.Lock()
+	b.released = true
+	b.mu.Unlock()
+	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
+	b.cancel()
+	b.tasks.Wait()
+	return b.giveBack(ctx)
+}
+
+// Close releases what Release has not, closes idle connections and overwrites the access
+// token.
 func (b *Backend) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leasing.CloseTime)
+	defer cancel()
+	var errs []error
+	for _, l := range b.Release(ctx) {
+		errs = append(errs, l)
+	}
 	b.base.CloseIdleConnections()
 	select {
 	case b.gate <- struct{}{}:
@@ -102,130 +139,66 @@ func (b *Backend) Close() error {
 		<-b.gate
 	default: // somebody is signing in, and is about to be told that the session is over
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Get returns the secret that ref names, references and imports resolved.
 func (b *Backend) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
+	if ref.Field != "" {
+		return b.getDynamic(ctx, ref)
+	}
 	options, err := b.options(ref)
 	if err != nil {
 		return keyring.Item{}, err
 	}
+	return call(ctx, b, func(c client, access keyring.Secret) (keyring.Item, error) {
+		got, err := c.Secrets().Retrieve(options)
+		if err != nil {
+			return keyring.Item{}, c.explain(err, access)
+		}
+		if got.SecretKey != options.SecretKey { // a web page with status 200 has none
+			return keyring.Item{}, fmt.Errorf("the answer is not that secret; is the site URL right? %w", keyring.ErrUnavailable)
+		}
+		return keyring.Received([]byte(got.SecretValue))
+	})
+}
+
+// call makes a call with an access token, and once more with another where the server does
+// not take the first.
+func call[T any](ctx context.Context, b *Backend, do func(client, keyring.Secret) (T, error)) (T, error) {
+	var none T
 	site, err := siteURL(b.c.SiteURL)
 	if err != nil {
-		return keyring.Item{}, err
+		return none, err
+	}
+	once := func(access keyring.Secret) (T, error) {
+		c, err := newClient(ctx, b.base, site)
+		if err != nil {
+			return none, err
+		}
+		c.Auth().SetAccessToken(access.Reveal())
+		return do(c, access)
 	}
 	access, err := b.access(ctx, site, keyring.Secret{})
 	if err != nil {
-		return keyring.Item{}, err
+		return none, err
 	}
-	item, err := b.retrieve(ctx, site, access, options)
+	got, err := once(access)
 	if errors.Is(err, errToken) && b.c.AccessToken == nil {
 		// Revoked, or used up: a sign-in before its time. Once.
 		if access, err = b.access(ctx, site, access); err != nil {
-			return keyring.Item{}, err
+			return none, err
 		}
-		item, err = b.retrieve(ctx, site, access, options)
+		got, err = once(access)
 	}
-	return item, err
-}
-
-func (b *Backend) retrieve(ctx context.Context, site string, access keyring.Secret, o sdk.RetrieveSecretOptions) (keyring.Item, error) {
-	c, err := newClient(ctx, b.base, site)
-	if err != nil {
-		return keyring.Item{}, err
-	}
-	c.Auth().SetAccessToken(access.Reveal())
-	got, err := c.Secrets().Retrieve(o)
-	if err != nil {
-		return keyring.Item{}, c.explain(err, access)
-	}
-	if got.SecretKey != o.SecretKey { // a web page with status 200 has none
-		return keyring.Item{}, fmt.Errorf("the answer is not that secret; is the site URL right? %w", keyring.ErrUnavailable)
-	}
-	return keyring.Received([]byte(got.SecretValue))
-}
-
-// access returns an access token other than refused.
-func (b *Backend) access(ctx context.Context, site string, refused keyring.Secret) (keyring.Secret, error) {
-	switch {
-	case b.c.AccessToken != nil:
-		return own(ctx, "access token", b.c.AccessToken)
-	case b.c.ClientSecret == nil || b.c.ClientID == "":
-		return keyring.Secret{}, keyring.WithHint(fmt.Errorf("no credential for Infisical: %w", keyring.ErrDenied),
-			"give [infisical] client_id and client_secret = \"keychain:...\" in the configuration")
-	}
-	select {
-	case b.gate <- struct{}{}:
-	case <-ctx.Done():
-		return keyring.Secret{}, ctx.Err()
-	}
-	defer func() { <-b.gate }()
-	t := b.token
-	if t.value.Len() > 0 && !t.value.Equal(refused) && (t.until.IsZero() || b.c.Clock().Before(t.until)) {
-		return t.value, nil
-	}
-	fresh, err := b.signIn(ctx, site)
-	if err != nil {
-		return keyring.Secret{}, err
-	}
-	b.token = fresh // the old one may be in use by another get, and is not wiped
-	return fresh.value, nil
-}
-
-func (b *Backend) signIn(ctx context.Context, site string) (token, error) {
-	secret, err := own(ctx, "client secret", b.c.ClientSecret)
-	if err != nil {
-		return token{}, err
-	}
-	c, err := newClient(ctx, b.base, site)
-	if err != nil {
-		return token{}, err
-	}
-	got, err := c.Auth().UniversalAuthLogin(b.c.ClientID, secret.Reveal())
-	if err != nil {
-		err = c.explain(err, secret)
-		if errors.Is(err, keyring.ErrDenied) {
-			err = keyring.WithHint(err, "check the client id and the client secret of the machine identity, and from which addresses it may be used")
-		}
-		return token{}, fmt.Errorf("sign in: %w", err)
-	}
-	if got.AccessToken == "" {
-		return token{}, fmt.Errorf("sign in: the server gave no token: %w", keyring.ErrUnavailable)
-	}
-	t := token{value: keyring.NewSecret([]byte(got.AccessToken))}
-	if got.ExpiresIn > 0 {
-		// A tenth early: for clocks that differ and for a request under way.
-		t.until = b.c.Clock().Add(time.Duration(got.ExpiresIn) * time.Second / 10 * 9)
-	}
-	return t, nil
-}
-
-// own gets one of our own credentials. An empty one would make the SDK look for another in
-// the environment.
-func own(ctx context.Context, what string, get func(context.Context) (keyring.Secret, error)) (keyring.Secret, error) {
-	s, err := get(ctx)
-	if err != nil {
-		return keyring.Secret{}, fmt.Errorf("Infisical's %s: %w", what, err)
-	}
-	if s.Len() == 0 {
-		return keyring.Secret{}, fmt.Errorf("Infisical's %s: %w", what, keyring.ErrEmpty)
-	}
-	return s, nil
+	return got, err
 }
 
 // options checks what the SDK does not.
 func (b *Backend) options(ref keyring.Ref) (sdk.RetrieveSecretOptions, error) {
 	none := sdk.RetrieveSecretOptions{}
-	if err := keyring.CheckName(ref.Name); err != nil {
+	if err := checkRef(ref, "project", "env", "path"); err != nil {
 		return none, err
-	}
-	for key := range ref.Params {
-		switch key {
-		case "project", "env", "path":
-		default:
-			return none, fmt.Errorf("unknown parameter %q (one of: project, env, path)", key)
-		}
 	}
 	o := sdk.RetrieveSecretOptions{
 		SecretKey: ref.Name, ProjectID: b.c.Project, Environment: b.c.Env, SecretPath: "/",
@@ -245,6 +218,19 @@ func (b *Backend) options(ref keyring.Ref) (sdk.RetrieveSecretOptions, error) {
 		return none, fmt.Errorf("path %q: want it to start with /", o.SecretPath)
 	}
 	return o, nil
+}
+
+// checkRef checks the name and that ref has none but the legal parameters.
+func checkRef(ref keyring.Ref, legal ...string) error {
+	if err := keyring.CheckName(ref.Name); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(ref.Params)) {
+		if !slices.Contains(legal, key) {
+			return fmt.Errorf("unknown parameter %q (one of: %s)", key, strings.Join(legal, ", "))
+		}
+	}
+	return nil
 }
 
 // siteURL checks the address, to which the client secret is going to be sent.

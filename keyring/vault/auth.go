@@ -12,41 +12,26 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 )
 
 // token is a Vault token and where it came from.
 type token struct {
-	value  keyring.Secret
-	source string // for messages
-	ours   bool   // we signed in for it: it is replaced before its end, and revoked
-	life          // guarded by the backend's mu
+	value        keyring.Secret
+	source       string // for messages
+	ours         bool   // we signed in for it: it is replaced before its end, and revoked
+	leasing.Life        // guarded by the backend's mu
 }
 
-// life is how long something was first given for, and when it ends as far as we know.
-type life struct {
-	given time.Duration
-	until time.Time // zero: it does not end, or nobody knows
-}
-
-func newLife(seconds int) life {
-	if seconds <= 0 {
-		return life{}
-	}
-	given := time.Duration(seconds) * time.Second
-	return life{given, time.Now().Add(given)}
-}
-
-// ending reports whether it is time for a successor. A renewal comes after two thirds; what
-// is still at its last quarter cannot be renewed any further. The resolver asks again
-// after four fifths.
-func (l life) ending() bool { return !l.until.IsZero() && time.Until(l.until) <= l.given/4 }
+// seconds is how Vault counts.
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // access returns a token other than refused.
 func (b *Backend) access(ctx context.Context, refused *token) (*token, error) {
 	if t, err := b.usable(refused); t != nil || err != nil {
 		return t, err
 	}
-	return b.logins.do(ctx, b.ctx, "", func(ctx context.Context) (*token, error) {
+	return b.logins.Do(ctx, b.ctx, "", func(ctx context.Context) (*token, error) {
 		if t, err := b.usable(refused); t != nil || err != nil {
 			return t, err
 		}
@@ -69,8 +54,8 @@ func (b *Backend) usable(refused *token) (*token, error) {
 	defer b.mu.Unlock()
 	switch t := b.current; {
 	case b.released:
-		return nil, errClosed
-	case t == nil, t == refused, t.ours && t.ending():
+		return nil, leasing.ErrReleased
+	case t == nil, t == refused, t.ours && t.Ending():
 		return nil, nil
 	default:
 		return t, nil
@@ -93,7 +78,7 @@ func (b *Backend) adopt(t *token, renewable bool) {
 			renewable = b.inspect(t)
 		}
 		if renewable {
-			b.keep(&t.life, func(ctx context.Context) (int, error) { return b.renewToken(ctx, t) })
+			b.keep(&t.Life, func(ctx context.Context) (time.Duration, error) { return b.renewToken(ctx, t) })
 		}
 	})
 }
@@ -223,7 +208,7 @@ func (b *Backend) signIn(ctx context.Context, at, method string, credential keyr
 		return nil, false, fmt.Errorf("sign in with %s: the server gave no token: %w", method, keyring.ErrUnavailable)
 	}
 	return &token{
-		value: keyring.NewSecret([]byte(s.Auth.ClientToken)), source: method, ours: true, life: newLife(s.Auth.LeaseDuration),
+		value: keyring.NewSecret([]byte(s.Auth.ClientToken)), source: method, ours: true, Life: leasing.NewLife(seconds(s.Auth.LeaseDuration)),
 	}, s.Auth.Renewable, nil
 }
 
@@ -266,21 +251,21 @@ func (b *Backend) dead(ctx context.Context, t *token) (bool, error) {
 
 // inspect learns how long a token that we were given lives, and whether it can be renewed.
 func (b *Backend) inspect(t *token) (renewable bool) {
-	ctx, cancel := context.WithTimeout(b.ctx, callTime)
+	ctx, cancel := context.WithTimeout(b.ctx, leasing.CallTime)
 	defer cancel()
 	s, err := b.as(t.value).ReadWithContext(ctx, "auth/token/lookup-self")
 	if err != nil || s == nil {
 		return false // then it lives as long as it lives
 	}
-	seconds, _ := s.Data["ttl"].(json.Number)
-	n, _ := seconds.Int64()
+	ttl, _ := s.Data["ttl"].(json.Number)
+	n, _ := ttl.Int64()
 	b.mu.Lock()
-	t.life = newLife(int(n))
+	t.Life = leasing.NewLife(seconds(int(n)))
 	b.mu.Unlock()
 	return n > 0 && s.Data["renewable"] == true
 }
 
-func (b *Backend) renewToken(ctx context.Context, t *token) (seconds int, err error) {
+func (b *Backend) renewToken(ctx context.Context, t *token) (time.Duration, error) {
 	s, err := b.as(t.value).WriteWithContext(ctx, "auth/token/renew-self", map[string]any{})
 	if err != nil {
 		return 0, explain(ctx, err, t.value)
@@ -288,5 +273,5 @@ func (b *Backend) renewToken(ctx context.Context, t *token) (seconds int, err er
 	if s == nil || s.Auth == nil {
 		return 0, errRequest
 	}
-	return s.Auth.LeaseDuration, nil
+	return seconds(s.Auth.LeaseDuration), nil
 }

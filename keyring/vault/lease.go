@@ -10,16 +10,7 @@ import (
 	"time"
 
 	"agentvault/keyring"
-)
-
-const (
-	// together is how long after a lease was known to be good it is taken to be so without
-	// asking: the fields of one secret are asked for within moments.
-	together = 2 * time.Second
-
-	// minWait ends the series of ever shorter renewals before an end that does not move, and
-	// keeps retries apart.
-	minWait = time.Second
+	"agentvault/keyring/internal/leasing"
 )
 
 // lease is what an engine issued for this session.
@@ -30,13 +21,13 @@ type lease struct {
 	token     *token // whose end is the lease's end as well
 	renewable bool
 
-	life              // guarded by the backend's mu
-	checked time.Time // when the server last vouched for it; likewise
+	leasing.Life           // guarded by the backend's mu
+	checked      time.Time // when the server last vouched for it; likewise
 }
 
 // readLease gets a field of a lease of this session, which it takes where there is none.
 func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (keyring.Item, error) {
-	l, err := b.takes.do(ctx, b.ctx, ref.Name, func(ctx context.Context) (*lease, error) {
+	l, err := b.takes.Do(ctx, b.ctx, ref.Name, func(ctx context.Context) (*lease, error) {
 		if l := b.held(t, ref.Name); l != nil && b.good(ctx, l) {
 			return l, nil
 		}
@@ -51,14 +42,12 @@ func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (key
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	item.Version, item.Expires = l.id, l.until
-	if end := l.token.until; l.id != "" && !end.IsZero() && (item.Expires.IsZero() || end.Before(item.Expires)) {
+	item.Version, item.Expires = l.id, l.Until
+	if end := l.token.Until; l.id != "" && !end.IsZero() && (item.Expires.IsZero() || end.Before(item.Expires)) {
 		item.Expires = end
 	}
 	return item, nil
 }
-
-func (l *lease) over() bool { return !l.until.IsZero() && !time.Now().Before(l.until) }
 
 // held returns the newest lease for path that was taken with t and is not about to end.
 func (b *Backend) held(t *token, path string) *lease {
@@ -66,7 +55,7 @@ func (b *Backend) held(t *token, path string) *lease {
 	defer b.mu.Unlock()
 	for _, l := range slices.Backward(b.leases) {
 		if l.path == path {
-			if l.token != t || l.ending() {
+			if l.token != t || l.Ending() {
 				return nil
 			}
 			return l
@@ -79,7 +68,7 @@ func (b *Backend) held(t *token, path string) *lease {
 // refused, and an operator may have revoked it. In doubt it is.
 func (b *Backend) good(ctx context.Context, l *lease) bool {
 	b.mu.Lock()
-	fresh := time.Since(l.checked) < together
+	fresh := time.Since(l.checked) < leasing.Together
 	b.mu.Unlock()
 	if fresh {
 		return true
@@ -99,7 +88,7 @@ func (b *Backend) good(ctx context.Context, l *lease) bool {
 	if err == nil {
 		l.checked = time.Now()
 	}
-	return !l.ending()
+	return !l.Ending()
 }
 
 // take asks the engine for a new lease.
@@ -120,13 +109,13 @@ func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, erro
 	if l.id == "" { // its lease_duration is advice only
 		return l, nil
 	}
-	l.life, l.checked = newLife(s.LeaseDuration), time.Now()
+	l.Life, l.checked = leasing.NewLife(seconds(s.LeaseDuration)), time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leases = append(slices.DeleteFunc(b.leases, (*lease).over), l)
+	b.leases = append(slices.DeleteFunc(b.leases, func(o *lease) bool { return o.Over() }), l)
 	if l.renewable && !b.released {
 		b.tasks.Go(func() {
-			b.keep(&l.life, func(ctx context.Context) (int, error) { return b.renewLease(ctx, l) })
+			b.keep(&l.Life, func(ctx context.Context) (time.Duration, error) { return b.renewLease(ctx, l) })
 		})
 	}
 	return l, nil
@@ -140,61 +129,45 @@ func (b *Backend) forget(l *lease) {
 
 // renew prolongs l by what it was first given.
 func (b *Backend) renew(ctx context.Context, l *lease) error {
-	seconds, err := b.renewLease(ctx, l)
+	left, err := b.renewLease(ctx, l)
 	if err == nil {
-		b.extend(&l.life, seconds)
+		b.extend(&l.Life, left)
 	}
 	return err
 }
 
-func (b *Backend) renewLease(ctx context.Context, l *lease) (seconds int, err error) {
+func (b *Backend) renewLease(ctx context.Context, l *lease) (time.Duration, error) {
 	s, err := b.as(l.token.value).WriteWithContext(ctx, "sys/leases/renew",
-		map[string]any{"lease_id": l.id, "increment": int(l.given / time.Second)})
+		map[string]any{"lease_id": l.id, "increment": int(l.Given / time.Second)})
 	if err != nil {
 		return 0, explain(ctx, err, l.token.value)
 	}
 	if s == nil {
 		return 0, errRequest
 	}
-	return s.LeaseDuration, nil
+	return seconds(s.LeaseDuration), nil
 }
 
 // extend notes a new end; what it was first given for stays the measure.
-func (b *Backend) extend(l *life, seconds int) {
+func (b *Backend) extend(l *leasing.Life, left time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.until = time.Now().Add(time.Duration(seconds) * time.Second)
+	l.Until = time.Now().Add(left)
 }
 
-// keep renews l at two thirds of its time until the backend is released, the server says no,
-// or its end does not move any more. A server that is out of reach is tried again at two
-// thirds of what is left, and so on.
-func (b *Backend) keep(l *life, renew func(context.Context) (seconds int, err error)) {
-	for {
+// keep renews l until the backend is released.
+func (b *Backend) keep(l *leasing.Life, renew func(context.Context) (time.Duration, error)) {
+	leasing.Keep(b.ctx, func() time.Time {
 		b.mu.Lock()
-		wait := time.Until(l.until) / 3 * 2
-		b.mu.Unlock()
-		if wait < minWait {
-			return
+		defer b.mu.Unlock()
+		return l.Until
+	}, func(ctx context.Context) error {
+		left, err := renew(ctx)
+		if err == nil {
+			b.extend(l, left)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-b.ctx.Done():
-			timer.Stop()
-			return
-		}
-		ctx, cancel := context.WithTimeout(b.ctx, callTime)
-		seconds, err := renew(ctx)
-		cancel()
-		switch {
-		case err == nil:
-			b.extend(l, seconds)
-		case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		default:
-			return
-		}
-	}
+		return err
+	})
 }
 
 // giveBack revokes every lease and then every token of ours, which takes with it what was
@@ -226,12 +199,12 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 	var left []keyring.Leftover
 	for i, l := range leases {
 		parent := slices.Index(tokens, l.token)
-		if errs[i] == nil || l.over() || parent >= 0 && gone[parent] {
+		if errs[i] == nil || l.Over() || parent >= 0 && gone[parent] {
 			l.data = nil
 			continue
 		}
 		b.leases = append(b.leases, l)
-		left = append(left, keyring.Leftover{Ref: "vault:" + l.path, Until: l.until, Err: errs[i], Command: b.command(l.id)})
+		left = append(left, keyring.Leftover{Ref: "vault:" + l.path, Until: l.Until, Err: errs[i], Command: b.command(l.id)})
 	}
 	for i, t := range tokens {
 		if !gone[i] { // a token that nobody renews ends by itself, and holds no more than the leases above

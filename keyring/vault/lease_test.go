@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 	"agentvault/keyring/keyringtest"
 )
 
@@ -19,11 +20,10 @@ import (
 func bubble(t *testing.T, test func(t *testing.T, s *server, c Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipes()
+		p := keyringtest.NewPipes()
 		s := newServer(t, p)
 		c := s.config(t)
-		c.Dial = p.dial
-		// A certificate made long before the bubble's year 2000 would not be valid in it.
+		c.Dial = p.Dial
 		test(t, s, c)
 	})
 }
@@ -239,7 +239,7 @@ func TestReleaseIsBounded(t *testing.T) {
 		start := time.Now()
 		err := b.Close()
 		wantError(t, err, keyring.ErrUnavailable, "no answer in time", "vault lease revoke ")
-		if d := time.Since(start); d != closeTime {
+		if d := time.Since(start); d != leasing.CloseTime {
 			t.Errorf("Close took %s", d)
 		}
 		time.Sleep(2 * time.Hour) // the server comes back

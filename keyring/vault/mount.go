@@ -39,7 +39,7 @@ func (b *Backend) mount(ctx context.Context, t *token, path string) (mount, erro
 		return m, nil
 	}
 	// Refs of one mount arrive together: those of one first segment wait for each other.
-	m, err := b.asks.do(ctx, b.ctx, firstSegment(path), func(ctx context.Context) (mount, error) {
+	m, err := b.asks.Do(ctx, b.ctx, firstSegment(path), func(ctx context.Context) (mount, error) {
 		if m, ok := b.known(path); ok {
 			return m, nil
 		}

@@ -20,16 +20,12 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 )
-
-// closeTime is how long Close tries to give back what Release has not: a session that is
-// over should not seem to hang.
-const closeTime = 3 * time.Second
 
 // Config says where Vault is and who we are. The token comes from the first of these that
 // is there: Token, VAULT_TOKEN, AppRole, JWT, TokenFile.
@@ -93,9 +89,9 @@ type Backend struct {
 	server      string // its address, as it was checked
 	connectErr  error
 
-	logins flights[*token]
-	asks   flights[mount]
-	takes  flights[*lease]
+	logins leasing.Flights[*token]
+	asks   leasing.Flights[mount]
+	takes  leasing.Flights[*lease]
 
 	mu       sync.Mutex // guards what follows, and the times in tokens and leases
 	current  *token
@@ -177,16 +173,16 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Lock()
 	b.released = true
 	b.mu.Unlock()
-	b.takes.wait(ctx) // an answer that is on its way may bring a lease
+	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
 	b.cancel()
-	b.logins.wait(ctx)
+	b.logins.Wait(ctx)
 	b.tasks.Wait()
 	return b.giveBack(ctx)
 }
 
 // Close releases what Release has not, and forgets the tokens.
 func (b *Backend) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), leasing.CloseTime)
 	defer cancel()
 	var errs []error
 	for _, l := range b.Release(ctx) {

@@ -29,6 +29,7 @@ type rig struct {
 	changed chan struct{}
 	rows    atomic.Pointer[[]string]
 	pressed chan string
+	asking  atomic.Bool
 	ended   chan struct{}
 	err     error // of Run, once ended is closed
 	cancel  context.CancelFunc
@@ -66,7 +67,7 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 		t.Fatal(err)
 	}
 	r.term, err = New(Config{In: tty, Out: tty, PTY: master, Changed: r.changed, Keys: "a",
-		HotkeyWait: 20 * time.Millisecond, Debounce: time.Millisecond,
+		HotkeyWait: 20 * time.Millisecond, Debounce: time.Millisecond, Asking: r.asking.Load,
 		Rows: func(int) []string { return *r.rows.Load() }, OnHotkey: func(key string) { r.pressed <- key }})
 	if err != nil {
 		t.Fatal(err)

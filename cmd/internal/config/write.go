@@ -266,13 +266,19 @@ func appended(old []byte, text string) []byte {
 	return append(out, text...)
 }
 
-// verify loads a file's content by itself. Its kind is User, which alone may have every
-// section: where the file lies was not its content's question.
 func verify(name string, content []byte) error {
-	part, found := read(name, Source{Path: name, Kind: User, Content: content})
-	if len(found) > 0 {
-		return (&problems{found}).err()
-	}
-	_, err := part.Compile()
+	_, err := Parse(name, content)
 	return err
+}
+
+// Parse reads a file's content by itself and checks that it compiles; name stands in the
+// errors. Its kind is User, which alone may have every section: where the file lies was
+// not its content's question.
+func Parse(name string, content []byte) (*File, error) {
+	f, found := read(name, Source{Path: name, Kind: User, Content: content})
+	if len(found) > 0 {
+		return nil, (&problems{found}).err()
+	}
+	_, err := f.Compile()
+	return f, err
 }

@@ -57,7 +57,7 @@ type Check struct {
 }
 
 // Prover makes the checks, one after the other: it belongs to one goroutine. All fields
-// but Tunnel are required.
+// but Exchanged and Tunnel are required.
 type Prover struct {
 	// Client speaks through the session's proxy, trusts its authority, and follows no
 	// redirect. It must not keep connections, over which net/http sends a request twice.
@@ -66,6 +66,9 @@ type Prover struct {
 	Decoy  *Decoy
 	// Resolve gets a secret as the session does, with its binding.
 	Resolve func(context.Context, keyring.Ref) (keyring.Item, error)
+	// Exchanged is the token that goes out in a secret's stead; the zero Secret where the
+	// secret itself does.
+	Exchanged func(ctx context.Context, s config.CompiledService, secret keyring.Secret) keyring.Secret
 	// Placeholder is what the session's child holds for a service; "" is nothing.
 	Placeholder func(config.CompiledService) string
 	Rules       *rule.Set
@@ -145,6 +148,9 @@ func (x *trial) run(ctx context.Context) (at target, sent bool) {
 // proxy may have had it refreshed.
 func (x *trial) learn(ctx context.Context) {
 	var secrets []scrub.Secret
+	add := func(s keyring.Secret) {
+		secrets = append(secrets, scrub.Secret{Value: s.Reveal(), Mask: "‹" + x.s.Name + "›"}) // to be searched for
+	}
 	refs := []keyring.Ref{x.s.Secret}
 	if x.endpoint != nil {
 		refs = append(refs, x.endpoint.SessionToken)
@@ -159,8 +165,11 @@ func (x *trial) learn(ctx context.Context) {
 		}
 		if ref.String() == x.s.Secret.String() {
 			x.secret = item
+			if x.p.Exchanged != nil {
+				add(x.p.Exchanged(ctx, x.s, item.Value))
+			}
 		}
-		secrets = append(secrets, scrub.Secret{Value: item.Value.Reveal(), Mask: "‹" + x.s.Name + "›"}) // to be searched for
+		add(item.Value)
 	}
 	x.search = scrub.New(secrets)
 }

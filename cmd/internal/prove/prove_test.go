@@ -106,6 +106,9 @@ func newProver(t *testing.T, c *config.Compiled, f *fakeProxy) *Prover {
 			}
 			return held
 		},
+		Exchanged: func(context.Context, config.CompiledService, keyring.Secret) keyring.Secret {
+			return keyring.NewSecret([]byte("s3cret-token-of-an-exchange"))
+		},
 		Resolve: func(context.Context, keyring.Ref) (keyring.Item, error) {
 			return keyring.Item{Value: keyring.NewSecret([]byte(sentinel))}, nil
 		}}
@@ -150,6 +153,7 @@ func TestChecksCanFail(t *testing.T) {
 		{"two requests", fakeProxy{body: good, twice: true}, []string{once}, "2 requests with a credential went out"},
 		{"an echo in the body", fakeProxy{body: `{"login":"bot","key":"` + sentinel + `"}`}, []string{clean}, "the answer's body holds the secret"},
 		{"an echo in a header", fakeProxy{body: good, header: sentinel}, []string{clean}, "the answer's headers hold the secret"},
+		{"an echo of the token that went out", fakeProxy{body: `{"login":"bot","key":"s3cret-token-of-an-exchange"}`}, []string{clean}, "the answer's body holds the secret"},
 		{"it went elsewhere", fakeProxy{body: good, toDecoy: "Authorization: Bearer " + sentinel}, []string{elsewhere}, "was sent the secret"},
 		{"the placeholder passed", fakeProxy{body: good, letPass: true}, []string{refused}, "the request arrived there"},
 	} {

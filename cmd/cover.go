@@ -1,0 +1,263 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/cmd/internal/discover"
+	"agentvault/keyring"
+	"agentvault/proxy/event"
+	"agentvault/proxy/rule"
+)
+
+// rulebook is a session's configuration as it is now. A key of the human's is all that
+// changes it: what a file says is read once, at the start, because the agent can write to
+// most of them.
+type rulebook struct {
+	live   *live
+	path   string // --config
+	noFile bool   // the demo's: nothing is written
+
+	mu       sync.Mutex
+	compiled *config.Compiled
+}
+
+// plan is how a call would be covered: by a service of its own, or by a rule that the
+// service of its host lacks.
+type plan struct {
+	text    string       // what is shown, and for a new service what is written
+	service *config.File // the new service; nil where there is one
+	name    string       // of the service
+	at      *rule.Match  // the endpoint that lacks the rule
+	op      rule.Op      // the rule
+	asks    bool         // the rule is there, and asks
+	pos     fmt.Stringer // where the service stands
+}
+
+var errNoPlan = errors.New("no configuration can cover this call")
+
+// plan wants mu held.
+func (b *rulebook) plan(e event.Event) (plan, error) {
+	e.Phase, e.Verdict, e.Service, e.Code = event.End, event.Uncovered, "", ""
+	m := b.compiled.Rules.Match(e.Host, e.Port, e.Method, e.Path)
+	if m.Kind == rule.None && e.Port == 80 && e.Scheme == "http" { // as the proxy does
+		m = b.compiled.Rules.Match(e.Host, rule.DefaultPort, e.Method, e.Path)
+	}
+	e.Service = m.Service
+	endpoints := discover.Endpoints([]event.Event{e})
+	if len(endpoints) != 1 || endpoints[0].Allow == "" {
+		return plan{}, errNoPlan
+	}
+	op, err := rule.ParseOp(endpoints[0].Allow)
+	if err != nil {
+		return plan{}, err
+	}
+	switch m.Kind {
+	case rule.Covered, rule.NotAllowed:
+		i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == m.Service })
+		p := plan{name: m.Service, at: &m, op: op, asks: m.Ask, pos: b.compiled.Services[i].Pos}
+		p.text = fmt.Sprintf("# to be added to the list by hand: %s\n[service.%s]\nallow = [..., %q]", p.pos, p.name, op)
+		if m.Kind == rule.Covered && !m.Ask {
+			return plan{}, fmt.Errorf("service %q covers it by now", m.Service)
+		}
+		return p, nil
+	case rule.None:
+		return b.newService(endpoints, op)
+	}
+	return plan{}, fmt.Errorf("%w: %s", errNoPlan, m.Reason)
+}
+
+// newService is what discover suggests for the endpoint, under a name that is free.
+func (b *rulebook) newService(endpoints []discover.Endpoint, op rule.Op) (plan, error) {
+	for _, s := range b.compiled.Services {
+		endpoints = append(endpoints, discover.Endpoint{Service: s.Name, Covered: true})
+	}
+	suggestions := discover.Suggest(endpoints, known)
+	if len(suggestions) != 1 || suggestions[0].Extend {
+		return plan{}, errNoPlan
+	}
+	p := plan{name: suggestions[0].Name, op: op, text: suggestions[0].TOML()}
+	var err error
+	p.service, err = config.Parse(config.FileName, []byte(p.text))
+	return p, err
+}
+
+// text is the TOML that would cover a call, "" where nothing can.
+func (b *rulebook) text(e event.Event) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, err := b.plan(e)
+	if err != nil || p.asks {
+		return ""
+	}
+	return p.text
+}
+
+// cover makes the session cover the call, writes what can be written, and says what it
+// did. shown is what the human saw of it, "" where that was the call alone.
+func (b *rulebook) cover(e event.Event, shown string) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, err := b.plan(e)
+	switch {
+	case err != nil:
+		return "", err
+	case shown != "" && strings.TrimSpace(p.text) != strings.TrimSpace(shown):
+		return "", errors.New("the configuration has changed since this was shown: look again")
+	case p.asks:
+		return fmt.Sprintf("allowed for this session; later ones ask until %q is taken out of ask of service %s (%s)", p.op, p.name, p.pos), nil
+	case p.service == nil:
+		if err := b.swap(b.extended(p)); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("covered in this session; for later ones add %q to allow of service %s (%s)", p.op, p.name, p.pos), nil
+	}
+	added, err := p.service.Compile()
+	if err != nil {
+		return "", err
+	}
+	if err := b.checkSecrets(added); err != nil {
+		return "", err
+	}
+	return b.write(p, added)
+}
+
+// write writes a new service and has the session use it.
+func (b *rulebook) write(p plan, added *config.Compiled) (string, error) {
+	next := *b.compiled
+	next.Services = append(slices.Clone(next.Services), added.Services...)
+	next.Refs = append(slices.Clone(next.Refs), added.Refs...)
+	said := "service " + p.name + " covers it in this session; the demo writes no file"
+	if !b.noFile {
+		path, approvable := b.target()
+		w, err := addServices(b.live.env, path, p.text)
+		if err != nil {
+			return "", err
+		}
+		said = "service " + p.name + " covers it from now on; it stands in " + path
+		if approvable && !w.approved {
+			said += ", which has changed since it was approved: read it before the next session"
+		}
+	}
+	return said, b.swap(&next)
+}
+
+// extended is the configuration with a rule more on one endpoint.
+func (b *rulebook) extended(p plan) *config.Compiled {
+	next := *b.compiled
+	next.Services = slices.Clone(next.Services)
+	for i := range next.Services {
+		s := &next.Services[i]
+		if s.Name == p.name {
+			s.Endpoints = slices.Clone(s.Endpoints)
+			r := &s.Endpoints[p.at.Endpoint].Rule
+			r.Allow = append(slices.Clone(r.Allow), p.op)
+		}
+	}
+	return &next
+}
+
+// swap puts other rules in force. It wants mu held.
+func (b *rulebook) swap(next *config.Compiled) error {
+	var all []rule.Service
+	for _, s := range next.Services {
+		for _, e := range s.Endpoints {
+			all = append(all, e.Rule)
+		}
+	}
+	set, err := rule.New(all)
+	if err != nil {
+		return err
+	}
+	next.Rules = set
+	rules, err := b.live.rules(next)
+	if err != nil {
+		return err
+	}
+	b.compiled = next
+	b.live.proxy.Swap(rules)
+	return nil
+}
+
+// checkSecrets finds what would keep new services from working: a secret that is not
+// there, or that is bound to other hosts.
+func (b *rulebook) checkSecrets(added *config.Compiled) error {
+	for _, s := range added.Services {
+		refs := []keyring.Ref{s.Secret}
+		for _, e := range s.Endpoints {
+			refs = append(refs, e.Refs()...)
+		}
+		for _, ref := range refs {
+			if ref.IsZero() {
+				continue
+			}
+			// Past the cache: it may have been stored a second ago, in another terminal.
+			item, _, err := b.live.resolver.Refresh(context.Background(), ref)
+			if err != nil {
+				return secretError(s, ref, err)
+			}
+			for _, h := range s.Hosts() {
+				if ref.Stored() && !bindingNames(item.Hosts, h) {
+					return withHint(fmt.Errorf("service %q: %s is not bound to %s", s.Name, ref, h), "%s", setCommand(ref, s))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// target is the file that a new service belongs into: the one that was named, else the
+// project's, else the user's own where there is one, else a new one in the project. A
+// project's is used after an approval alone.
+func (b *rulebook) target() (path string, approvable bool) {
+	env, path := b.live.env, filepath.Join(b.live.env.Dir, config.FileName)
+	if b.path != "" {
+		return b.path, false
+	}
+	f, err := config.Load(config.Options{Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
+	if err != nil || len(f.Sources) == 0 {
+		return path, true // and if that one does not load, the writing says why
+	}
+	last := f.Sources[len(f.Sources)-1] // the project's
+	return last.Path, last.Kind == config.Project
+}
+
+// written says what became of a file.
+type written struct {
+	created  bool
+	approved bool // it was before, or is new: what stands in it is what the human has seen
+}
+
+// addServices adds the text of services to a file, and approves the result where the
+// human had approved what stood there before: the agent can write to the file as well,
+// and nobody must approve in passing what it wrote.
+func addServices(env Env, path, text string) (written, error) {
+	var w written
+	old, err := os.ReadFile(path)
+	if w.created = errors.Is(err, fs.ErrNotExist); err != nil && !w.created {
+		return w, &configError{fmt.Errorf("%s: %w", path, unwrapPath(err))}
+	}
+	if err := config.AddService(path, text); err != nil {
+		return w, &configError{err}
+	}
+	now, err := os.ReadFile(path)
+	if err != nil {
+		return w, &configError{fmt.Errorf("%s: %w", path, unwrapPath(err))}
+	}
+	trust := config.NewTrust(env.stateDir())
+	tail, kept := bytes.CutPrefix(now, old)
+	ours := strings.TrimSpace(strings.ReplaceAll(string(tail), "\r\n", "\n")) == strings.TrimSpace(text)
+	if w.approved = kept && ours && (w.created || trust.Approved(path, old)); !w.approved {
+		return w, nil
+	}
+	return w, trust.Approve(path, now)
+}

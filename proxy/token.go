@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"agentvault/keyring"
+	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
+)
+
+// Tokens exchanges a service's secret for what is sent in its stead; inject.Cache does
+// it in the product. One Tokens belongs to one service.
+type Tokens interface {
+	Token(ctx context.Context, secret keyring.Secret) (keyring.Secret, time.Time, error)
+	// Drop forgets the token: the upstream refused it.
+	Drop()
+}
+
+// value is what is injected for an item: the secret itself, or a token made of it. The
+// place that the secret is exchanged at has to be in its binding as well.
+func (x *exchange) value(item keyring.Item) (keyring.Secret, Answer, event.Verdict) {
+	s := x.service
+	if s.Tokens == nil {
+		return item.Value, Answer{}, ""
+	}
+	if s.TokenHost.Name != "" {
+		port := s.TokenHost.Port
+		if port <= 0 {
+			port = 443
+		}
+		if a, refused := checkBinding(s, item, s.TokenHost.Name, port); refused {
+			return keyring.Secret{}, a, event.Denied
+		}
+	}
+	token, _, err := s.Tokens.Token(x.in.Context(), item.Value)
+	if err != nil {
+		return keyring.Secret{}, tokenAnswer(s, x.proxy.guard.mask(err.Error()), err), event.Failed
+	}
+	x.proxy.guard.learn(s.Name+" token", x.proxy.rules.Load().mask(s.Name), token)
+	return token, Answer{}, ""
+}
+
+func tokenAnswer(s *Service, text string, err error) Answer {
+	a := Answer{Status: http.StatusBadGateway, Code: CodeToken, Service: s.Name,
+		Message: fmt.Sprintf("service %q: no token for %s: %s", s.Name, s.Secret, text),
+		Help:    "ask the human to check the service's auth and the stored secret"}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		a.Help = h.Hint()
+	}
+	return a
+}
+
+// certified are the pools of connections that present a client certificate. They are
+// apart from all others: no call without the credential ever shares such a connection.
+type certified struct {
+	upstream Upstream
+
+	mu    sync.Mutex
+	pools map[[sha256.Size]byte]*transports // by service and certificate
+}
+
+func (c *certified) pool(service string, secret keyring.Secret) (*transports, error) {
+	key := sha256.Sum256([]byte(service + "\x00" + secret.Reveal()))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.pools[key]; ok {
+		return t, nil
+	}
+	cert, err := inject.ClientCertificate(secret)
+	if err != nil {
+		return nil, err
+	}
+	t := newTransports(c.upstream, cert)
+	if c.pools == nil {
+		c.pools = make(map[[sha256.Size]byte]*transports)
+	}
+	c.pools[key] = t
+	return t, nil
+}
+
+func (c *certified) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.pools {
+		t.close()
+	}
+}

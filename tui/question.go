@@ -1,0 +1,63 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// AnswerKeys are the keys that answer a Question, each right after the hotkey: once, for
+// the session, always, deny. "a" is taken: it marks as read.
+const AnswerKeys = "oswd"
+
+// Question is a call that waits for leave. Its texts are escaped before they are drawn.
+type Question struct {
+	Method, Host, Path string
+	// Endpoint is the path that an answer for longer than this call is for; "" where that
+	// is Path.
+	Endpoint string
+	Reason   string        // who asks: "rule stripe asks for POST /v1/refunds"
+	Calls    int           // that wait for this answer
+	Waiting  int           // how many more questions wait behind it
+	Left     time.Duration // until the answer is no
+}
+
+// rows asks, in one row where it is wide enough, else in two. What is asked about keeps
+// the room, what goes is who asks.
+func (q *Question) rows(st *Styles, hotkey string, width int) []string {
+	if q == nil {
+		return nil
+	}
+	ask := "  ? allow"
+	if q.Waiting > 0 && width >= 60 {
+		ask += fmt.Sprintf(" (1 of %d)", q.Waiting+1)
+	}
+	method := "  " + safe(q.Method) + " "
+	seconds := right(strconv.Itoa(int(max(q.Left, 0)/time.Second)), 5) + " s "
+	times := ""
+	if q.Calls > 1 {
+		times = " ×" + strconv.Itoa(q.Calls)
+	}
+	keys := hotkey + " [o]nce [s]ession al[w]ays [d]eny"
+	reason := safe(q.Reason)
+	if q.Endpoint != "" {
+		reason = strings.TrimSuffix("s, w: "+safe(q.Endpoint)+"; "+reason, "; ")
+	}
+	room := width - cells(ask) - cells(method) - cells(times) - cells(seconds)
+	full := cells(safe(q.Host) + safe(q.Path))
+	if width >= 100 && q.Endpoint == "" && room-cells(keys)-2 >= full {
+		room -= cells(keys) + 2 + full
+		if reason = left(reason, min(cells(reason), max(room-4, 0))); reason != "" {
+			reason = "   " + reason
+		}
+		line := st.in(warning, ask) + method + safe(q.Host) + safe(q.Path) + times + st.in(quietly, reason)
+		return []string{sides(line, "  "+st.in(strong, keys)+st.in(quietly, seconds), width)}
+	}
+	line := st.in(warning, ask) + method + target(safe(q.Host), safe(q.Path), min(room, full)) + times
+	reason = left(reason, min(cells(reason), max(width-cells(keys)-7, 0)))
+	return []string{
+		sides(line, st.in(quietly, seconds), width),
+		sides("    "+st.in(quietly, reason), "  "+st.in(strong, keys)+" ", width),
+	}
+}
