@@ -35,16 +35,17 @@ var layers = map[string][]string{
 	"proxy/rule":   {},
 	"proxy/scrub":  {},
 
-	"keyring":               {},
-	"keyring/internal/disk": {}, // atomic writes and locks, for the two stores
-	"keyring/keyringtest":   {"keyring"},
-	"keyring/envvar":        {"keyring"},
-	"keyring/command":       {"keyring"},
-	"keyring/file":          {"keyring", "keyring/internal/disk"},
-	"keyring/keychain":      {"keyring", "keyring/file", "keyring/internal/disk"}, // large values go to an age file whose key is in the keychain
-	"keyring/infisical":     {"keyring"},
-	"keyring/vault":         {"keyring"},
-	"keyring/awssm":         {"keyring"},
+	"keyring":                  {},
+	"keyring/internal/disk":    {},          // atomic writes and locks, for the two stores
+	"keyring/internal/leasing": {"keyring"}, // lifetimes and renewal, for the two backends that lease
+	"keyring/keyringtest":      {"keyring"},
+	"keyring/envvar":           {"keyring"},
+	"keyring/command":          {"keyring"},
+	"keyring/file":             {"keyring", "keyring/internal/disk"},
+	"keyring/keychain":         {"keyring", "keyring/file", "keyring/internal/disk"}, // large values go to an age file whose key is in the keychain
+	"keyring/infisical":        {"keyring", "keyring/internal/leasing"},
+	"keyring/vault":            {"keyring", "keyring/internal/leasing"},
+	"keyring/awssm":            {"keyring"},
 
 	"tui":        {"proxy/event", "tui/quiet"},
 	"tui/margin": {},

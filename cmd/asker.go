@@ -87,12 +87,13 @@ func (a *asker) detach() {
 }
 
 // ask holds a call, see proxy.Config.Ask. It returns when the question is answered, when
-// its time is over, or when ctx ends.
-func (a *asker) ask(ctx context.Context, e event.Event) proxy.Leave {
+// its time is over, or when ctx ends; held is called before it waits.
+func (a *asker) ask(ctx context.Context, e event.Event, held func()) proxy.Leave {
 	q, leave := a.join(e)
 	if q == nil {
 		return leave
 	}
+	held()
 	late := time.NewTimer(time.Until(q.expires))
 	defer late.Stop()
 	select {

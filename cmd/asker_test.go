@@ -34,7 +34,7 @@ func heldCall(method, path string) event.Event {
 // call asks on a goroutine of its own and waits until the question is open.
 func (a *asking) call(ctx context.Context, method, path string) <-chan proxy.Leave {
 	out := make(chan proxy.Leave, 1)
-	go func() { out <- a.ask(ctx, heldCall(method, path)) }()
+	go func() { out <- a.ask(ctx, heldCall(method, path), func() {}) }()
 	synctest.Wait()
 	return out
 }

@@ -12,11 +12,13 @@ import (
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
+	"agentvault/keyring/awssm"
 	"agentvault/keyring/command"
 	"agentvault/keyring/envvar"
 	"agentvault/keyring/file"
 	"agentvault/keyring/infisical"
 	"agentvault/keyring/keychain"
+	"agentvault/keyring/vault"
 	"agentvault/proxy/rule"
 )
 
@@ -96,6 +98,14 @@ func backends(env Env, s *stores, c config.Infisical, resolve func(context.Conte
 		"infisical": func() (keyring.Backend, error) {
 			return newInfisical(env, c, resolve)
 		},
+		"vault": func() (keyring.Backend, error) {
+			way, err := parentUpstream(env)
+			if err != nil {
+				return nil, err
+			}
+			return vault.New(vault.Config{LookupEnv: env.LookupEnv, TokenFile: filepath.Join(env.home(), ".vault-token"), Proxy: way.Proxy}), nil
+		},
+		"aws": func() (keyring.Backend, error) { return awssm.New(awssm.Config{}), nil },
 	}
 }
 

@@ -49,7 +49,12 @@ func newRulebook(t *testing.T, secrets cabinet) (*rulebook, string) {
 	if err := os.WriteFile(file, []byte(coverConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := Env{Dir: project, LookupEnv: func(name string) (string, bool) { return dir, name == "HOME" }}
+	env := Env{Dir: project, LookupEnv: func(name string) (string, bool) {
+		if name == "HOME" {
+			return dir, true
+		}
+		return "", false
+	}}
 	compiled, err := loadConfig(env, "", approveAny(env))
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
@@ -117,6 +118,18 @@ func (l *live) checkBindings(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Leases are given back in this time, and what then is left is told.
+const releaseTime = 5 * time.Second
+
+// release gives back what backends issued for this session.
+func (l *live) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
+	defer cancel()
+	for _, left := range l.resolver.Release(ctx) {
+		report(l.env.Stderr, left)
+	}
 }
 
 // bound adds the bindings of the user's own configuration to what a backend says.

@@ -13,6 +13,9 @@ import (
 // status.
 type view func(ctx context.Context, l *live, environ []string) (code int, err error)
 
+// Events that a view may be behind before it loses some.
+const viewBuffer = 8192
+
 // chooseView maps --ui to a view. What was asked for by name and cannot be had is an
 // error; auto takes what fits and says nothing.
 func chooseView(env Env, ui string) (view, error) {

@@ -21,8 +21,6 @@ import (
 const barWorks = true
 
 const (
-	// Events that a view may be behind before it loses some.
-	viewBuffer = 8192
 	// The dock is a third of the screen.
 	dockShare = 3
 	// The bar's clock and durations of open calls move at this pace when nothing happens.
@@ -100,7 +98,7 @@ func barView(dock bool) view {
 		defer func() { _ = child.PTY().Close() }()
 		var terminal *margin.Terminal
 		terminal, err = margin.New(margin.Config{
-			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Asking: l.asker.asking,
+			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Deliberate: tui.AnswerKeys, Asking: l.asker.asking,
 			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
 		})
 		if err != nil {

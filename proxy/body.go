@@ -123,6 +123,22 @@ func (b *childBody) read(p []byte) (int, error) {
 	return c, err
 }
 
+// ahead reads as much of the body as is kept anyway. net/http learns that a client has gone
+// away only when it has read its whole request, and what nobody waits for any more must
+// not go out on a late yes.
+func (x *exchange) ahead() {
+	b := x.body
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	keep := b.keep
+	b.mu.Unlock()
+	if keep {
+		_, _ = io.CopyN(io.Discard, b.reader(), maxKept)
+	}
+}
+
 // again returns a second reader, if the whole body was read and kept. A request without
 // a body has an empty one.
 func (b *childBody) again() bool {

@@ -17,6 +17,7 @@ type call struct {
 	event     event.Event
 	begun     time.Time
 	announced bool
+	ahead     func() // reads the body while the call is held; may be nil
 	over      bool
 	clock     clock
 }

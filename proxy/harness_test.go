@@ -32,7 +32,7 @@ const (
 // session is a running proxy with one service "api" in front of one TLS upstream.
 type session struct {
 	*Proxy
-	t        *testing.T
+	t        testing.TB
 	addr     string
 	upstream *httptest.Server
 	host     string // of the upstream, with its port
@@ -84,7 +84,7 @@ func (f *fakeSecrets) Refresh(context.Context, keyring.Ref) (keyring.Item, bool,
 	return f.item, true, f.err
 }
 
-func start(t *testing.T, o options) *session {
+func start(t testing.TB, o options) *session {
 	t.Helper()
 	if o.handler == nil {
 		o.handler = func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "ok") }

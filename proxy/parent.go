@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,11 +67,12 @@ func checkProxy(v string) error {
 		return nil
 	}
 	u, err := url.Parse(v)
-	if err != nil || u.Host == "" {
+	if (err != nil || u.Host == "") && !strings.Contains(v, "://") {
 		// HOST:PORT without a scheme is common; httpproxy reads it as http://HOST:PORT.
-		if u, err = url.Parse("http://" + v); err != nil || u.Host == "" {
-			return errors.New("the proxy variable of the environment holds no address (want http://HOST:PORT or socks5://HOST:PORT)")
-		}
+		u, err = url.Parse("http://" + v)
+	}
+	if err != nil || u.Host == "" {
+		return errors.New("the proxy variable of the environment holds no address (want http://HOST:PORT or socks5://HOST:PORT)")
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":

@@ -151,6 +151,7 @@ func TestParentProxies(t *testing.T) {
 					t.Fatalf("%s %s", resp.Status, body)
 				}
 				c.CloseIdleConnections()
+				s.last()
 				if parent.tunnel.Load() != 1 {
 					t.Errorf("%d tunnels", parent.tunnel.Load())
 				}

@@ -48,8 +48,12 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 	x := p.newExchange(c, t, r)
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
+	c.ahead = x.ahead
 	service, a, verdict := p.decide(r.Context(), rules, c, path, x.found)
 	if a.Code != "" {
+		if c.announced { // it was held
+			x.body.stop(w, r, drainTime)
+		}
 		c.refuse(w, r, a, verdict)
 		return
 	}
@@ -183,6 +187,9 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 			if a.Code != "" {
 				return nil, a, event.Denied
 			}
+			if s := p.covered(rules, c, path); s != nil {
+				return s, Answer{}, ""
+			}
 			c.event.Verdict = event.Uncovered
 			return nil, Answer{}, ""
 		}
@@ -201,16 +208,39 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 func (p *Proxy) hold(ctx context.Context, c *call) Answer {
 	leave := Leave{Reason: "there is nobody to ask"}
 	if p.config.Ask != nil {
-		c.event.Verdict = event.Held
-		c.started()
-		leave = p.config.Ask(ctx, c.event)
+		asked := c.event
+		asked.Phase, asked.Verdict = event.Start, event.Held
+		leave = p.config.Ask(ctx, asked, func() {
+			c.event.Verdict = event.Held
+			c.started()
+			go c.ahead()
+		})
 	}
-	c.event.Verdict, c.event.Reason = "", leave.Reason
+	c.event.Verdict, c.event.Reason = "", strings.TrimSuffix(c.event.Reason+"; "+leave.Reason, "; ")
 	if leave.OK {
+		c.announced = false // it has a second start, which tells when it went out
 		return Answer{}
 	}
 	return Answer{Status: http.StatusForbidden, Code: CodeHeld, Service: c.event.Service,
-		Message: "this call waits for the human who started the session: " + leave.Reason, Help: "do not retry it without asking"}
+		Message: c.event.Reason, Help: "the human who started the session is asked about such calls; do not retry it without asking"}
+}
+
+// covered is the service that covers a held call by now, if the answer was a rule.
+func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
+	rules := p.rules.Load()
+	if rules == before {
+		return nil
+	}
+	m := rules.Set.Match(c.event.Host, c.event.Port, c.event.Method, path)
+	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
+		m = plainMatch(rules, m, c, path)
+	}
+	if m.Kind != rule.Covered {
+		return nil
+	}
+	c.event.Service, c.event.Reason = m.Service, m.Reason
+	s := rules.Services[Endpoint{m.Service, m.Endpoint}]
+	return &s
 }
 
 // plainMatch maps port 80 of plain HTTP onto a pattern without a port, which means the

@@ -112,8 +112,9 @@ type Config struct {
 	// Owns says whether the kernel knows a client's socket as one of the child's process
 	// tree, and names the program. Optional.
 	Owns func(client, server netip.AddrPort) (program string, ok bool)
-	// Ask holds a call until the human has decided, or ctx has ended; nil denies. Optional.
-	Ask      func(ctx context.Context, e event.Event) Leave
+	// Ask holds a call until the human has decided, or ctx has ended; nil denies. It calls
+	// held before it waits, and not where it knows the answer. Optional.
+	Ask      func(ctx context.Context, e event.Event, held func()) Leave
 	Upstream Upstream
 	Now      func() time.Time // optional
 }

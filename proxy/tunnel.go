@@ -60,6 +60,11 @@ func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
 		c = &tunnelConn{Conn: conn}
 	}
 	c.tunnel = t
+	if !p.track(c) {
+		_ = c.Close()
+		return
+	}
+	defer p.untrack(c)                                     // the inner server has it then
 	go func() { _, _ = p.config.Authority.Leaf(t.host) }() // minted while the child reads on
 	if _, err := io.WriteString(c, established); err != nil {
 		_ = c.Close()
@@ -171,12 +176,14 @@ func (p *Proxy) splice(conn net.Conn, t *tunnel) {
 	upstream, err := p.dialTunnel(t)
 	if err != nil {
 		a := upstreamAnswer(err, t.host)
-		_ = a.response(nil).Write(conn)
 		c.answered(a, event.Failed)
+		_ = a.response(nil).Write(conn)
 		return
 	}
 	defer func() { _ = upstream.Close() }()
-	if !p.track(conn) {
+	if !p.track(conn) { // the session is over
+		c.event.Verdict = event.Failed
+		c.ended()
 		return
 	}
 	defer p.untrack(conn)

@@ -46,9 +46,8 @@ func (q *Question) rows(st *Styles, hotkey string, width int) []string {
 	}
 	room := width - cells(ask) - cells(method) - cells(times) - cells(seconds)
 	full := cells(safe(q.Host) + safe(q.Path))
-	if width >= 100 && q.Endpoint == "" && room-cells(keys)-2 >= full {
-		room -= cells(keys) + 2 + full
-		if reason = left(reason, min(cells(reason), max(room-4, 0))); reason != "" {
+	if width >= 100 && q.Endpoint == "" && room-cells(keys)-2-full >= cells(reason)+5 {
+		if reason != "" {
 			reason = "   " + reason
 		}
 		line := st.in(warning, ask) + method + safe(q.Host) + safe(q.Path) + times + st.in(quietly, reason)

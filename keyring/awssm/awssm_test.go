@@ -203,6 +203,19 @@ func TestKeysReplaced(t *testing.T) {
 	wantError(t, New(s.config()), "aws:db", keyring.ErrDenied, "InvalidSignatureException", "")
 }
 
+// A server in trouble is asked once a get.
+func TestNoRetries(t *testing.T) {
+	s := newServer(t)
+	b := New(s.config())
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError} {
+		s.fail, s.calls = status, 0
+		wantError(t, b, "aws:db", keyring.ErrUnavailable, fmt.Sprintf("status %d", status), "")
+		if s.calls != 1 {
+			t.Errorf("status %d: %d calls", status, s.calls)
+		}
+	}
+}
+
 func TestNoCredentials(t *testing.T) {
 	s := newServer(t)
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {

@@ -118,7 +118,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		return
 	case s.fail != 0: // as a careless server that repeats what it was sent
-		refuse(w, s.fail, "SomethingException", string(body)+r.Header.Get("Authorization")+" "+r.Header.Get("X-Amz-Security-Token"))
+		refuse(w, s.fail, "SomethingException", r.Header.Get("X-Amz-Security-Token")+" "+r.Header.Get("Authorization")+string(body))
 		return
 	}
 	if code, why := s.verify(r, body); code != "" {

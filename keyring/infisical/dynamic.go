@@ -85,29 +85,26 @@ func (b *Backend) place(ref keyring.Ref) (place, error) {
 	return p, nil
 }
 
-// held returns the newest lease for p that is not about to end.
+// held returns the newest lease for p.
 func (b *Backend) held(p place) *lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range slices.Backward(b.leases) {
 		if l.place == p {
-			if l.Ending() {
-				return nil
-			}
 			return l
 		}
 	}
 	return nil
 }
 
-// good asks whether l is still there, by renewing it: the resolver asks again after a
+// good asks whether l is still there and will be for a while, by renewing it: the resolver asks again after a
 // credential was refused, and somebody may have deleted the lease. In doubt it is.
 func (b *Backend) good(ctx context.Context, l *lease) bool {
 	b.mu.Lock()
-	fresh := time.Since(l.checked) < leasing.Together
+	ending, fresh := l.Ending(), time.Since(l.checked) < leasing.Together
 	b.mu.Unlock()
-	if fresh {
-		return true
+	if ending || fresh {
+		return !ending
 	}
 	if err := b.renew(ctx, l); errors.Is(err, keyring.ErrNotFound) {
 		b.mu.Lock()

@@ -47,6 +47,23 @@ func TestTokenLives(t *testing.T) {
 	})
 }
 
+// A lease ends with the token that it was taken with: after a new sign-in there is a new one,
+// before the old one has ended.
+func TestLeaseEndsWithItsToken(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server, c Config) {
+		s.max, s.ttl = 3*time.Hour, time.Hour // of tokens and leases
+		b := newBackend(t, roles(t, s, c))
+		wantPair(t, b, 1)
+		s.set(func() { s.leases["aws/creds/agent/lease1"].end = time.Now().Add(24 * time.Hour) })
+		time.Sleep(160 * time.Minute)
+		if expires := wantPair(t, b, 1); time.Until(expires) > 20*time.Minute {
+			t.Errorf("expires in %s, its token in 20 minutes", time.Until(expires))
+		}
+		time.Sleep(10 * time.Minute)
+		wantPair(t, b, 2)
+	})
+}
+
 // A token that the server has forgotten is replaced, once, by the get that is told so.
 func TestTokenRevokedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server, c Config) {
@@ -118,11 +135,13 @@ func TestWrappedSecretID(t *testing.T) {
 		wantError(t, err, keyring.ErrDenied, "unwrap the secret id: status 400", "somebody else has")
 	})
 	t.Run("wrapped by somebody else", func(t *testing.T) {
-		s.set(func() { s.wrapped[wrapping], s.logins = "cubbyhole/x", 0 })
-		_, err := newBackend(t, c).Get(t.Context(), mustRef(t, "vault:secret/a#k"))
-		wantError(t, err, keyring.ErrDenied, `the token wraps what "cubbyhole/x" issued`, "")
-		if s.wrapped[wrapping] == "" || s.logins != 0 {
-			t.Error("it was unwrapped all the same")
+		for _, other := range []string{"cubbyhole/x", "auth/approle/role/agents", "kv/auth/approle/role/x/secret-id", "auth/userpass/role/x/secret-id"} {
+			s.set(func() { s.wrapped[wrapping], s.logins = other, 0 })
+			_, err := newBackend(t, c).Get(t.Context(), mustRef(t, "vault:secret/a#k"))
+			wantError(t, err, keyring.ErrDenied, `the token wraps what "`+other+`" issued`, "")
+			if s.wrapped[wrapping] == "" || s.logins != 0 {
+				t.Error("it was unwrapped all the same")
+			}
 		}
 	})
 }

@@ -49,13 +49,14 @@ func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (key
 	return item, nil
 }
 
-// held returns the newest lease for path that was taken with t and is not about to end.
+// held returns the newest lease for path, if it was taken with t: with another token, it ends
+// when that does.
 func (b *Backend) held(t *token, path string) *lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range slices.Backward(b.leases) {
 		if l.path == path {
-			if l.token != t || l.Ending() {
+			if l.token != t {
 				return nil
 			}
 			return l
@@ -64,14 +65,14 @@ func (b *Backend) held(t *token, path string) *lease {
 	return nil
 }
 
-// good asks whether l is still there: the resolver asks again after a credential was
+// good asks whether l is still there and will be for a while: the resolver asks again after a credential was
 // refused, and an operator may have revoked it. In doubt it is.
 func (b *Backend) good(ctx context.Context, l *lease) bool {
 	b.mu.Lock()
-	fresh := time.Since(l.checked) < leasing.Together
+	ending, fresh := l.Ending(), time.Since(l.checked) < leasing.Together
 	b.mu.Unlock()
-	if fresh {
-		return true
+	if ending || fresh {
+		return !ending
 	}
 	var err error
 	if l.renewable {

@@ -19,50 +19,58 @@ func (s *Scrubber) Refuse(r io.Reader) io.Reader {
 }
 
 type refuser struct {
-	t     *table
-	src   io.Reader
-	mem   []byte
-	full  bool   // a larger mem would have been of use
-	data  []byte // in mem: read; the first ready bytes of it are decided
-	ready int
-	err   error // what follows the decided bytes
+	t       *table
+	src     io.Reader
+	held    []byte // read, and undecided
+	ready   []byte // decided, and not yet returned
+	scratch []byte // for callers with small buffers
+	err     error  // what follows
 }
 
 func (r *refuser) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for r.ready == 0 {
+	for {
+		if len(r.ready) > 0 {
+			n := copy(p, r.ready)
+			r.ready = r.ready[n:]
+			return n, nil
+		}
 		if r.err != nil {
 			return 0, r.err
 		}
-		if progress := r.fill(); !progress && r.err == nil {
+		n, progress := r.fill(p)
+		if n > 0 {
+			return n, nil
+		}
+		if !progress && r.err == nil {
 			return 0, nil
 		}
 	}
-	n := copy(p, r.data[:r.ready])
-	r.data = r.data[n:]
-	r.ready -= n
-	return n, nil
 }
 
-// fill reads once and decides what it can.
-func (r *refuser) fill() (progress bool) {
-	mem := r.mem
-	if mem == nil {
-		mem = make([]byte, r.t.max+minDirect) // most texts are short
-	} else if r.full {
-		mem = make([]byte, r.t.max+maxChunk)
+// fill reads once. What is decided goes straight into p where it has room, and n says
+// how much.
+func (r *refuser) fill(p []byte) (n int, progress bool) {
+	buf, direct := p, true
+	if need := len(r.held) + minDirect; len(p) < need {
+		if len(r.scratch) < need {
+			r.scratch = make([]byte, max(need, 8*minDirect))
+		}
+		buf, direct = r.scratch, false
 	}
-	held := copy(mem, r.data) // shorter than the longest secret
-	r.mem = mem
-	n, err := r.src.Read(mem[held:])
-	r.full = held+n == len(mem) && len(mem) < maxChunk
-	r.data = mem[:held+n]
-	end, hit := r.t.next(r.data, 0, err != nil)
-	r.ready, r.err = end, err
+	h := copy(buf, r.held)
+	got, err := r.src.Read(buf[h:])
+	data := buf[:h+got]
+	end, hit := r.t.next(data, 0, err != nil)
+	r.err, r.held = err, append(r.held[:0], data[end:]...)
 	if hit != nil {
-		r.data, r.err = r.data[:end], ErrFound
+		r.err, r.held = ErrFound, nil
 	}
-	return n > 0
+	if direct {
+		return end, got > 0
+	}
+	r.ready = data[:end]
+	return 0, got > 0
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	stdstrings "strings"
+	"time"
 )
 
 // keys finds the hotkey in what the human types. Everything else passes unchanged and at once: a
@@ -18,6 +19,9 @@ type keys struct {
 	escOut bool   // the last byte sent was an Esc: a sequence may go on with the next read
 	paste  bool   // within a bracketed paste
 	armed  bool   // the hotkey was pressed, its second key is awaited
+
+	deliberate string    // those of wanted that count only handGap after the hotkey
+	since      time.Time // when it was armed
 }
 
 // parseHotkey reads caret notation: ^A to ^Z, ^[ excepted, ^\ ^] ^^ ^_.
@@ -30,6 +34,10 @@ func parseHotkey(s string) (ctl byte, code int, err error) {
 	}
 	return 0, 0, fmt.Errorf("margin: hotkey %q: not a control key (one of: ^A to ^Z but ^I, ^J, ^M, or ^\\, ^], ^^, ^_)", s)
 }
+
+// handGap is the least time between two keys of one hand: fast typists need 60 ms between
+// two keys of two hands.
+const handGap = 40 * time.Millisecond
 
 // token is one key or sequence of the input.
 type token struct {
@@ -102,9 +110,12 @@ func (k *keys) act(t token, send func([]byte), press func(string)) {
 		k.armed = false
 		send(t.raw)
 	case t.hotkey:
-		k.armed = true
+		k.armed, k.since = true, time.Now()
 	default:
 		k.armed = false
+		if stdstrings.Contains(k.deliberate, t.key) && time.Since(k.since) < handGap {
+			return // nor is it the child's
+		}
 		press(t.key)
 	}
 }

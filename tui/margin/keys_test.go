@@ -104,3 +104,26 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+// A key that must be pressed by hand counts only some time after the hotkey; what comes
+// with it, as pasted text does, is neither ours nor the child's.
+func TestDeliberateKeys(t *testing.T) {
+	ctl, code, _ := parseHotkey("^]")
+	k := keys{ctl: ctl, code: code, wanted: "ao", deliberate: "o"}
+	var sent, pressed string
+	feed := func(s string) {
+		k.feed([]byte(s), func(p []byte) { sent += string(p) }, func(key string) { pressed += "<" + key + ">" })
+	}
+	feed("x\x1doy\x1da")
+	feed("\x1d")
+	feed("o")
+	if sent != "xy" || pressed != "<a>" {
+		t.Errorf("at once: sent %q and pressed %q", sent, pressed)
+	}
+	feed("\x1d")
+	k.since = k.since.Add(-handGap)
+	feed("o")
+	if sent != "xy" || pressed != "<a><o>" {
+		t.Errorf("by hand: sent %q and pressed %q", sent, pressed)
+	}
+}

@@ -49,6 +49,10 @@ type Config struct {
 	Hotkey string
 	// Keys are the keys that mean something right after the hotkey ("av": ^] a, ^] v).
 	Keys string
+	// Deliberate are those of Keys that a hand alone may press: they count only when they come
+	// handGap after the hotkey. Text that is pasted comes faster, and a child that has not
+	// switched bracketed paste on gets it as if it were typed.
+	Deliberate string
 	// OnHotkey is called in a goroutine of its own, one at a time, with one key of Keys or with
 	// "" when nothing of ours followed within HotkeyWait. It may call Suspend. May be nil.
 	OnHotkey func(key string)

@@ -321,6 +321,24 @@ func TestHotkey(t *testing.T) {
 	}
 }
 
+// While something is asked the second key may take its time.
+func TestHotkeyLingersWhileAsking(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo; printf go; cat -v`)
+	r.untilShown("go")
+	r.asking.Store(true)
+	r.typeIn("\x1d")
+	time.Sleep(10 * r.term.c.HotkeyWait)
+	select {
+	case key := <-r.pressed:
+		t.Errorf("pressed %q before the second key", key)
+	default:
+	}
+	r.typeIn("a")
+	if key := <-r.pressed; key != "a" {
+		t.Errorf("pressed %q, want a", key)
+	}
+}
+
 func TestAnswersReachTheChild(t *testing.T) {
 	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo; printf '\033[18t'; cat -v`)
 	r.untilShown("^[[8;9;40t")

@@ -81,7 +81,7 @@ func New(c Config) (*Terminal, error) {
 	if t.keys.ctl, t.keys.code, err = parseHotkey(c.Hotkey); err != nil {
 		return nil, err
 	}
-	t.keys.wanted = c.Keys
+	t.keys.wanted, t.keys.deliberate = c.Keys, c.Deliberate
 	t.turn = sync.NewCond(&t.mu)
 	if t.size, err = measure(c.Out); err != nil {
 		return nil, fmt.Errorf("margin: %s: size: %w", c.Out.Name(), err)

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+)
+
+// One proxied request with everything on: identity, rules, injection, search of the
+// answer, events. Client and upstream are loops without allocations, so what -benchmem
+// shows is the proxy's.
+func BenchmarkRequest(b *testing.B) {
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+	s := start(b, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		in := bufio.NewReader(c)
+		for skipHead(in) == nil {
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	}, config: func(c *Config) { c.Sink = nil }})
+	c := s.tls(s.host, "", "http/1.1")
+	in := bufio.NewReader(c)
+	get := []byte("GET /v1/messages HTTP/1.1\r\nHost: " + s.host + "\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nX-Api-Key: " + placeholder + "\r\n\r\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(get); err != nil {
+			b.Fatal(err)
+		}
+		if err := skipHead(in); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := in.Discard(11); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func skipHead(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil || len(line) == 2 {
+			return err
+		}
+	}
+}
+
+// Bodies are searched on their way, in both directions.
+func BenchmarkDownload(b *testing.B) {
+	const size = 8 << 20
+	text := bytes.Repeat([]byte(`{"role":"assistant","content":"the quick brown fox"} `), size/53+1)[:size]
+	s := start(b, options{handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = w.Write(text)
+	}, config: func(c *Config) { c.Sink = nil }})
+	c := s.client(1)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		resp, err := c.Get(s.upstream.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != size {
+			b.Fatal(n, err)
+		}
+		_ = resp.Body.Close()
+	}
+}
