@@ -53,8 +53,10 @@ func (w *watch) one(seq string, width int) {
 	switch {
 	case width > 0:
 		w.print(width)
-	case stdstrings.HasPrefix(seq, "\x1b["), seq[0] == 0x9b:
-		w.csi(seq[stdstrings.IndexAny(seq, "[\x9b")+1:])
+	case stdstrings.HasPrefix(seq, "\x1b["):
+		w.csi(seq[2:])
+	case seq[0] == 0x9b:
+		w.csi(seq[1:])
 	case seq[0] == 0x1b && len(seq) >= 2:
 		w.esc(seq[1:])
 	case seq == "\n", seq == "\v", seq == "\f", seq == "\x84":

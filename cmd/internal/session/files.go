@@ -109,7 +109,10 @@ func (f *Files) fill(c FilesConfig, roots *roots) error {
 	store := make(chan error, 1)
 	f.Truststore = filepath.Join(f.Dir, "truststore.p12")
 	go func() { store <- writeTruststore(f.Truststore, all, roots.system) }()
+	pool := make(chan *x509.CertPool, 1)
+	go func() { pool <- roots.pool() }()
 	err = f.fillText(c, roots, all)
+	f.Roots = <-pool
 	return errors.Join(err, <-store)
 }
 

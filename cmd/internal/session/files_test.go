@@ -57,6 +57,17 @@ func TestFiles(t *testing.T) {
 			t.Errorf("bundle holds %q %d times, want once", want.cert.Subject.CommonName, n)
 		}
 	}
+	for _, signer := range []authority{ca, company, extra} {
+		leaf := signer.leaf(t, "h.test").Certificate[0]
+		cert, err := x509.ParseCertificate(leaf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = cert.Verify(x509.VerifyOptions{Roots: f.Roots, DNSName: "h.test"})
+		if trusted := err == nil; trusted != (signer.cert != ca.cert) {
+			t.Errorf("agentvault itself trusts %q: %t", signer.cert.Subject.CommonName, trusted)
+		}
+	}
 	data, err := os.ReadFile(f.Truststore)
 	if err != nil {
 		t.Fatal(err)
