@@ -178,9 +178,7 @@ $agent get https://two.example.test/
 	s.asks("GET one.example.test/")
 	s.keys("Enter")
 	s.asks("GET two.example.test/")
-	s.poll("the first question stays", func(now string) bool {
-		return !strings.Contains(now, "one.example.test") && !strings.Contains(now, "1 of 2")
-	})
+	s.poll("the first question stays", func(now string) bool { return !strings.Contains(now, "1 of 2") })
 	s.keys("C-c")
 	s.until("ready$", "agentvault")
 	s.restored()
@@ -255,6 +253,37 @@ read line
 	s.until("^] view")
 	s.keys("Enter")
 	s.until("3 calls", "ready$")
+	s.restored()
+}
+
+// The inspector shows the question too, and takes the same two keys for it.
+func TestAskInTheInspector(t *testing.T) {
+	s := newAskScreen(t, `
+$agent get https://one.example.test/
+$agent get https://two.example.test/
+read line
+`)
+	s.keys("agentvault run --unmatched ask --ui dock -- ./agent", "Enter")
+	s.asks("GET one.example.test/")
+	s.until("VERDICT", "? held")
+	s.keys("C-]")
+	time.Sleep(200 * time.Millisecond)
+	s.keys("v")
+	s.until("q back", "? allow", "al[w]ays")
+	s.keys("o", "d") // not an answer here either
+	s.answer("o")
+	s.poll("the next call does not ask", func(now string) bool {
+		return strings.Contains(now, "q back") && strings.Contains(now, "? allow  GET two.example.test/")
+	})
+	s.keys("q")
+	s.asks("GET two.example.test/")
+	s.answer("d")
+	s.until("held_and_refused")
+	if !s.saw("one.example.test") || s.saw("two.example.test") {
+		t.Errorf("the upstream saw\n%s", s.world.seen.String())
+	}
+	s.keys("Enter")
+	s.until("2 calls", "ready$")
 	s.restored()
 }
 

@@ -4,7 +4,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/proxy"
@@ -31,6 +34,32 @@ func loadConfig(env Env, path string, approve func(config.Source) error) (*confi
 		return nil, &configError{err}
 	}
 	return c, nil
+}
+
+// checkGone refuses to start where an approved file of this project has disappeared:
+// without its services the environment's own credentials would be handed on as at a first
+// try, and whoever wants them only had to remove the file.
+func checkGone(env Env, named string) error {
+	paths, err := config.NewTrust(env.stateDir()).Paths()
+	if err != nil || named != "" {
+		return err
+	}
+	for _, path := range paths {
+		rel, err := filepath.Rel(filepath.Dir(path), realPath(env.Dir))
+		above := err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+		if _, err := os.Stat(path); above && errors.Is(err, fs.ErrNotExist) {
+			return &configError{withHint(fmt.Errorf("%s: was approved for this project and is gone", path),
+				"restore it, or forget it: agentvault trust --revoke %s", path)}
+		}
+	}
+	return nil
+}
+
+func realPath(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
 }
 
 // parentUpstream is how agentvault itself reaches the world: the proxy and the

@@ -28,6 +28,17 @@ func (e Env) get(name string) string {
 	return v
 }
 
+// only is a small environment, for a program that needs no more.
+func (e Env) only(names ...string) []string {
+	var vars []string
+	for _, n := range names {
+		if v, ok := e.LookupEnv(n); ok {
+			vars = append(vars, n+"="+v)
+		}
+	}
+	return vars
+}
+
 func (e Env) home() string {
 	if runtime.GOOS == "windows" {
 		return e.get("USERPROFILE")

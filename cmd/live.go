@@ -156,6 +156,9 @@ func shortID(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }
 
 func (l *live) configure(o sessionOptions) (err error) {
 	if l.compiled = o.configText; l.compiled == nil {
+		if err := checkGone(l.env, o.configPath); err != nil {
+			return err
+		}
 		if l.compiled, err = loadConfig(l.env, o.configPath, o.trusted); err != nil {
 			return err
 		}
@@ -299,7 +302,7 @@ func (l *live) sink(e event.Event) {
 func (l *live) environ(o sessionOptions) []string {
 	observe := o.observe || len(l.compiled.Services) == 0
 	e := session.Environ(session.EnvConfig{
-		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy,
+		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy, Withheld: l.envRefs(),
 		Placeholders: l.variables(), Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
 	})
 	switch {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -17,6 +19,11 @@ import (
 
 // Main runs one command line and returns the exit status.
 func Main(args []string, env Env) int {
+	// Before anything is read: what runs as the same user may not look into this process.
+	harden()
+	// net/http reports what servers do wrong to the standard logger, in the server's own
+	// words: in the middle of somebody's screen.
+	log.SetOutput(io.Discard)
 	app := newApp(env)
 	err := protect(func() error { return app.RunContext(context.Background(), flagsFirst(app, args)) })
 	report(env.Stderr, err)

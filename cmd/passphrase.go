@@ -25,6 +25,7 @@ const maxPassphrase = 4 << 10
 // child inherits.
 func passphraseSource(env Env, fd int) func(context.Context, bool) ([]byte, error) {
 	if fd != noFD {
+		closeOnExec(fd) // it may be read late, or never, and no child shall read it
 		return func(context.Context, bool) ([]byte, error) { return readPassphrase(fd) }
 	}
 	return func(_ context.Context, create bool) ([]byte, error) {

@@ -21,11 +21,20 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 	// The backends' own credentials have a resolver to themselves: they are not the
 	// session's secrets, and no service can name them by accident.
 	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
-	l.resolver = keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, l.compiled.Infisical,
+	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Backends: backends(l.env, s, l.compiled.Infisical,
 		own.Get)})
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil
+}
+
+// timeToLive keeps what is read once, variables and the output of commands, for the whole
+// session, and everything else as long as a rotation may stay unnoticed.
+func timeToLive(scheme string) time.Duration {
+	if scheme == "env" || scheme == "exec" {
+		return 0
+	}
+	return 5 * time.Minute
 }
 
 // resolve gets every secret that the services name, side by side. One that cannot be had
@@ -67,6 +76,18 @@ func refsOf(c config.CompiledService) []keyring.Ref {
 		}
 	}
 	return refs
+}
+
+// envRefs are the variables that secrets are read from.
+func (l *live) envRefs() []string {
+	var names []string
+	i := l.compiled.Infisical
+	for _, ref := range append(slices.Clone(l.compiled.Refs), i.ClientSecret, i.AccessToken) {
+		if ref.Scheme == "env" {
+			names = append(names, ref.Name)
+		}
+	}
+	return names
 }
 
 func secretError(c config.CompiledService, ref keyring.Ref, err error) error {
@@ -134,17 +155,23 @@ func (l *live) release() {
 
 // bound adds the bindings of the user's own configuration to what a backend says.
 type bound struct {
-	*keyring.Resolver
-	c *config.Compiled
+	resolver *keyring.Resolver
+	c        *config.Compiled
 }
 
 func (b *bound) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	item, err := b.Resolver.Get(ctx, ref)
+	item, err := b.resolver.Get(ctx, ref)
 	return b.bind(ref, item), err
 }
 
+// Refresh asks again, but for a command: it would run, with the environment that it needs,
+// as a process of the same user beside the child, which could look into it.
 func (b *bound) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
-	item, changed, err := b.Resolver.Refresh(ctx, ref)
+	if ref.Scheme == "exec" {
+		item, err := b.Get(ctx, ref)
+		return item, false, err
+	}
+	item, changed, err := b.resolver.Refresh(ctx, ref)
 	return b.bind(ref, item), changed, err
 }
 

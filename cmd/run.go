@@ -91,7 +91,6 @@ func run(ctx context.Context, env Env, o sessionOptions, after func(*live) error
 }
 
 func runWith(ctx context.Context, env Env, o sessionOptions, show view, after func(*live) error) error {
-	harden()
 	// Until the child has them, and again once it has ended, signals only end the start: a
 	// process that dies while it clears up leaves something behind.
 	starting, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -60,16 +60,22 @@ func splitView(ctx context.Context, l *live, environ []string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("split: %w", err)
 	}
+	// Found now: by the end of the session the child may have put another one before it.
+	program, err := exec.LookPath("tmux")
+	if err != nil {
+		return 0, fmt.Errorf("split: %w", err)
+	}
+	environment := l.env.only("PATH", "HOME", "TERM", "LANG", "TMUX", "TMUX_PANE", "TMUX_TMPDIR")
 	args := []string{"split-window", "-d", "-v", "-l", "33%", "-P", "-F", "#{pane_id}", self, "watch", shortID(l.id)}
-	tmux := exec.CommandContext(ctx, "tmux", args...)
-	tmux.Env = l.env.Environ
+	tmux := exec.CommandContext(ctx, program, args...)
+	tmux.Env = environment
 	out, err := tmux.CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("split: tmux: %s", printable(strings.TrimSpace(string(out))))
 	}
 	defer func() {
-		kill := exec.Command("tmux", "kill-pane", "-t", strings.TrimSpace(string(out)))
-		kill.Env = l.env.Environ
+		kill := exec.Command(program, "kill-pane", "-t", strings.TrimSpace(string(out)))
+		kill.Env = environment
 		_ = kill.Run() // the human may have closed it
 	}()
 	return plainView(ctx, l, environ)

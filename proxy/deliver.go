@@ -21,6 +21,11 @@ const (
 	headWait = 5 * time.Millisecond
 )
 
+// Most answers of an API that is no stream fit into one of these.
+const smallChunk = 4 << 10
+
+var smallChunks = sync.Pool{New: func() any { return new([smallChunk]byte) }}
+
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // deliver streams an answer to the child. A body that breaks off upstream breaks off
@@ -117,10 +122,12 @@ func copyHeader(dst, src http.Header, g *scrubbers) {
 // an echo in it can change its length. A server that dawdles has its head, and what
 // there is of the body, sent ahead; what is found then is masked at its own length.
 func (x *exchange) deliverSmall(w http.ResponseWriter, resp *http.Response, g *scrubbers) error {
-	buffer := chunks.Get().(*[chunk]byte)
-	defer chunks.Put(buffer)
-	room := buffer[:]
-	if int(resp.ContentLength) > len(room) {
+	var room []byte
+	if resp.ContentLength <= smallChunk {
+		buffer := smallChunks.Get().(*[smallChunk]byte)
+		defer smallChunks.Put(buffer)
+		room = buffer[:]
+	} else {
 		room = make([]byte, resp.ContentLength)
 	}
 	b := &smallAnswer{w: w, status: resp.StatusCode, g: g, room: room[:resp.ContentLength]}

@@ -155,13 +155,17 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 	}
 	switch m.Kind {
 	case rule.Covered:
-		s := rules.Services[Endpoint{m.Service, m.Endpoint}]
+		s := rules.services[Endpoint{m.Service, m.Endpoint}]
+		if s == nil { // rules that do not fit together decide nothing
+			return nil, Answer{Status: http.StatusInternalServerError, Code: CodeInject, Service: m.Service,
+				Message: fmt.Sprintf("service %q has no credential settings", m.Service), Help: "this is a mistake in agentvault; please report it"}, event.Failed
+		}
 		if m.Ask {
 			if a := p.hold(ctx, c); a.Code != "" {
 				return nil, a, event.Denied
 			}
 		}
-		return &s, Answer{}, ""
+		return s, Answer{}, ""
 	case rule.Denied:
 		return nil, Answer{Status: http.StatusForbidden, Code: CodeDenied, Service: m.Service,
 			Message: m.Reason, Help: "the human who started this session forbade this call; do not retry it"}, event.Denied

@@ -85,7 +85,9 @@ type Rules struct {
 	Cover func(host string, port int, method, path string) string
 
 	finder *inject.Finder
-	masks  map[string]string // service -> what the child sees in place of the secret
+	// The same as Services, for reading without a copy.
+	services map[Endpoint]*Service
+	masks    map[string]string // service -> what the child sees in place of the secret
 }
 
 // Secrets resolves refs; keyring.Resolver does it in the product.
@@ -197,6 +199,10 @@ func (p *Proxy) Swap(r *Rules) {
 			placeholders[s.Placeholder] = s.Name
 			next.masks[s.Name] = s.Placeholder
 		}
+	}
+	next.services = make(map[Endpoint]*Service, len(r.Services))
+	for e, s := range r.Services {
+		next.services[e] = &s
 	}
 	next.finder = inject.NewFinder(placeholders)
 	p.rules.Store(&next)

@@ -31,7 +31,7 @@ const (
 	// An upstream that was sent "Expect: 100-continue" and says nothing gets the body.
 	continueTime = time.Second
 	// A TLS record holds 16 KiB; bodies go past these buffers.
-	ioBuffer = 8 << 10
+	ioBuffer = 4 << 10
 	// More than any API sends; the limit of curl is 300 KiB.
 	maxResponseHead = 512 << 10
 )

@@ -192,7 +192,11 @@ func TestTmuxInspector(t *testing.T) {
 				x.do("send-keys", "C-f")
 				x.untilShown("line 20")
 			}
-			before, cursor := x.settled(), x.ask("#{cursor_x},#{cursor_y} #{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}")
+			state := "#{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}"
+			if needs != "htop" { // which draws its clock meanwhile, with a cursor that is hidden
+				state = "#{cursor_x},#{cursor_y} " + state
+			}
+			before, cursor := x.settled(), x.ask(state)
 			x.do("send-keys", "C-]")
 			x.untilShown("INSPECTOR")
 			if lower := x.ask("#{scroll_region_lower}"); lower != "15" {
@@ -207,7 +211,7 @@ func TestTmuxInspector(t *testing.T) {
 			if needs != "htop" && before != after { // htop shows the time
 				t.Errorf("before\n%s\nafter\n%s", before, after)
 			}
-			if got := x.ask("#{cursor_x},#{cursor_y} #{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}"); got != cursor {
+			if got := x.ask(state); got != cursor {
 				t.Errorf("cursor and modes are %s, want %s", got, cursor)
 			}
 			x.do("resize-window", "-x", "70", "-y", "12")

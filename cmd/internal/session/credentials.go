@@ -15,7 +15,8 @@ var credentialRules = []credentialRule{
 	// program that needs it and lacks it fails for no gain.
 	{false, []string{
 		"*_FILE", "*_PATH", "*_DIR", "*_SOCK", "*_ASKPASS", "*_COMMAND", "*_HELPER",
-		"PASSWORD_STORE_*", // pass: folders and options
+		"PASSWORD_STORE_*",        // pass: folders and options
+		"GPG_KEY", "*_PUBLIC_KEY", // fingerprints, and what everybody may have
 		"AWS_SECRETSMANAGER_*", "*_SECRETS_MANAGER_*",
 		"*_PASSWORD_PROMPT*", "*_TTL_MS", "*_ENABLED", "*_DISABLED",
 	}},
@@ -28,6 +29,7 @@ var credentialRules = []credentialRule{
 		"*_CREDENTIALS", "*_CREDENTIAL", "CREDENTIALS",
 		"*_PRIVATE_KEY*", "*_SSH_KEY", "*_SIGNING_KEY", "*_ENCRYPTION_KEY", "*_MASTER_KEY",
 		"*_ACCESS_KEY", "*_ACCESS_KEY_ID", "*_ACCOUNT_KEY", "*_SERVICE_KEY", "*_AUTH_KEY", "*_ADMIN_KEY", "*_APP_KEY",
+		"*_KEY", "*_SK", "*_AUTH", "*_DSN", "DATABASE_URL", "*_DATABASE_URL", "MONGO_URI", "MONGODB_URI", "REDIS_URL",
 		"*_PAT", "*_JWT", "*_COOKIE", "*_WEBHOOK_URL", "*_CONNECTION_STRING",
 	}},
 	// Names that follow no habit.

@@ -27,6 +27,9 @@ type EnvConfig struct {
 	Placeholders map[string]string
 	// Pass readmits credentials by name; '*' stands for any text.
 	Pass []string
+	// Withheld are never handed on, whatever their names look like and whoever asks: the
+	// session reads secrets from them.
+	Withheld []string
 	// PassAll hands every credential of the parent on.
 	PassAll bool
 }
@@ -61,6 +64,9 @@ func environ(c EnvConfig, fold bool) Env {
 			e.remove(name)
 		case matchAny(removed, strings.ToUpper(name)):
 			e.remove(name)
+		case slices.ContainsFunc(c.Withheld, func(w string) bool { return e.key(w) == e.key(name) }):
+			e.remove(name)
+			env.Held = append(env.Held, name)
 		case !credential || matchPass(c.Pass, name, fold):
 		case c.PassAll:
 			env.Seen = append(env.Seen, name)
