@@ -236,13 +236,7 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range l.compiled.Services {
-		if !c.Secret.IsZero() && !o.lazy {
-			if item, err := l.resolver.Get(context.Background(), c.Secret); err == nil {
-				l.proxy.Know(c.Name, item)
-			}
-		}
-	}
+	l.know(o.lazy)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)

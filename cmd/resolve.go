@@ -78,6 +78,21 @@ func refsOf(c config.CompiledService) []keyring.Ref {
 	return refs
 }
 
+// know teaches the proxy every secret that is resolved already, the second ones of a
+// service too, so that it finds them where they must not be.
+func (l *live) know(lazy bool) {
+	for _, c := range l.compiled.Services {
+		for i, ref := range refsOf(c) {
+			if lazy && i == 0 && !c.Secret.IsZero() {
+				continue // not resolved before its first use
+			}
+			if item, err := l.resolver.Get(context.Background(), ref); err == nil {
+				l.proxy.Know(c.Name, item)
+			}
+		}
+	}
+}
+
 // envRefs are the variables that secrets are read from.
 func (l *live) envRefs() []string {
 	var names []string

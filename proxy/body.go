@@ -50,7 +50,7 @@ func newChildBody(r *http.Request, leaks *scrub.Scrubber, end func() error) *chi
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	return &childBody{src: leaks.Refuse(r.Body), keep: r.ContentLength <= maxKept, end: end}
+	return &childBody{src: leaks.Stop(r.Body), keep: r.ContentLength <= maxKept, end: end}
 }
 
 // reader returns the body from its beginning.

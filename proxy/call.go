@@ -26,7 +26,7 @@ func (p *Proxy) begin(t *tunnel, method, scheme, path string) *call {
 	now := p.now()
 	return &call{proxy: p, begun: now, event: event.Event{
 		Session: p.config.Session, Call: p.calls.Add(1), Time: now,
-		Method: method, Scheme: scheme, Host: t.host, Port: t.port, Path: path, Client: t.client,
+		Method: method, Scheme: scheme, Host: t.host, Port: t.port, Path: clipped(path), Client: t.client,
 	}}
 }
 
@@ -161,4 +161,15 @@ func span(from, to time.Time) time.Duration {
 		return 0
 	}
 	return to.Sub(from)
+}
+
+// What the log and the screen keep of a path. An agent chooses its paths, and net/http
+// lets them be as long as the whole head.
+const maxPath = 2 << 10
+
+func clipped(path string) string {
+	if len(path) <= maxPath {
+		return path
+	}
+	return path[:maxPath] + "…"
 }

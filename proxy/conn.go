@@ -21,7 +21,16 @@ type tunnel struct {
 }
 
 func newTunnel(host string, port int, client string) *tunnel {
-	return &tunnel{host: host, port: port, client: client, https: joinAuthority(host, port, 443), http: joinAuthority(host, port, 80)}
+	return &tunnel{host: host, port: port, client: client, https: joinAuthority(host, port, 443), http: joinAuthority(plainHost(host), port, 80)}
+}
+
+// plainHost is the host that plain HTTP connects to. Nothing says there who answers, and
+// localhost is two addresses: the child may listen on the one that the service does not.
+func plainHost(host string) string {
+	if host == "localhost" {
+		return "127.0.0.1"
+	}
+	return host
 }
 
 // authority is how the host stands in a URL, and its scheme.

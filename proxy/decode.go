@@ -30,7 +30,7 @@ const (
 // inside it an echo cannot be seen. The child gets it plain.
 func (x *exchange) deliverDecoded(w http.ResponseWriter, resp *http.Response, g *scrubbers) error {
 	wire := &counted{Reader: resp.Body, n: new(int64)}
-	plain, err := newDecoded(resp.Header.Get("Content-Encoding"), wire)
+	plain, err := newDecoded(encodings(resp.Header), wire)
 	if err != nil {
 		a := Answer{Status: http.StatusBadGateway, Code: CodeUpstream, Message: err.Error(),
 			Help: "the answer could not be searched for the session's secrets and was withheld"}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	switch {
 	case x.in.Method == http.MethodHead || resp.ContentLength == 0:
 		w.WriteHeader(resp.StatusCode)
-	case g != nil && x.injected && encoded(resp.Header):
+	case g != nil && encodings(resp.Header) != "":
 		err = x.deliverDecoded(w, resp, g)
 	case 0 < resp.ContentLength && resp.ContentLength <= smallBody:
 		err = x.deliverSmall(w, resp, g)
@@ -54,7 +55,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 // head prepares the head of the answer.
 func (x *exchange) head(w http.ResponseWriter, resp *http.Response) *scrubbers {
 	cleanHops(resp.Header)
-	g := x.proxy.guard.scrubbers()
+	g := x.g
 	h := w.Header()
 	copyHeader(h, resp.Header, g)
 	for _, ours := range [...]string{"Content-Type", "Date"} {
@@ -114,7 +115,9 @@ type childError struct{ error }
 
 func copyHeader(dst, src http.Header, g *scrubbers) {
 	for k, values := range src {
-		dst[k] = g.clean(values)
+		if k != http.CanonicalHeaderKey(header) { // only we speak in our own name
+			dst[k] = g.clean(values)
+		}
 	}
 }
 
@@ -305,8 +308,15 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// encoded reports a body that is compressed although it was asked for plain.
-func encoded(h http.Header) bool {
-	e := h.Get("Content-Encoding")
-	return e != "" && e != "identity"
+// encodings joins the lines of Content-Encoding; "" for a plain body.
+func encodings(h http.Header) string {
+	var all []string
+	for _, line := range h["Content-Encoding"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.ToLower(strings.TrimSpace(name)); name != "" && name != "identity" {
+				all = append(all, name)
+			}
+		}
+	}
+	return strings.Join(all, ",")
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -26,6 +27,7 @@ type exchange struct {
 
 	secret   keyring.Secret
 	injected bool
+	g        *scrubbers  // of the services that name this host; nil for none
 	pool     *transports // the session's, or one with a client certificate
 	body     *childBody  // nil for a request without one
 	trailer  http.Header // filled when the body has ended
@@ -97,6 +99,10 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	resp = x.retry(w, resp)
+	if resp.StatusCode != http.StatusSwitchingProtocols && (resp.StatusCode < 200 || resp.StatusCode > 999) {
+		x.failed(w, fmt.Errorf("the server answered with the status %d, which there is not", resp.StatusCode))
+		return
+	}
 	x.call.event.Status = resp.StatusCode
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(w, resp)
@@ -107,7 +113,8 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 
 // send makes one attempt.
 func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Response, error) {
-	if x.injected {
+	x.g = x.proxy.guard.of(x.proxy.rules.Load().Set.Services(x.tunnel.host, x.tunnel.port))
+	if x.g != nil {
 		// An echo can be found in a plain body without holding it back, and a body that holds
 		// none passes as the server made it.
 		out.Header["Accept-Encoding"] = []string{"identity"}
@@ -150,7 +157,7 @@ func (x *exchange) relay(code int, lines textproto.MIMEHeader) error {
 		return nil
 	}
 	cleanHops(h)
-	copyHeader(w.Header(), h, x.proxy.guard.scrubbers())
+	copyHeader(w.Header(), h, x.g)
 	w.WriteHeader(code)
 	clear(w.Header())
 	return nil

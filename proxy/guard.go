@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -23,7 +25,9 @@ type guard struct {
 
 type known struct {
 	services map[string]masked
-	scrubbers
+	all      *scrubbers      // nil for none
+	leaks    *scrub.Scrubber // for requests, see guessable
+	some     sync.Map        // names of services, joined -> *scrubbers
 }
 
 // scrubbers search the same secrets. fitted keeps the length of what it replaces, for
@@ -68,14 +72,59 @@ func (g *guard) learn(service, mask string, value keyring.Secret) {
 	values := append(slices.Clone(next.services[service].values), value)
 	values = values[max(0, len(values)-keptValues):]
 	next.services[service] = masked{mask, values}
+	next.all = next.search(slices.Sorted(maps.Keys(next.services)))
+	next.leaks = next.searchRequests()
+	g.known.Store(next)
+}
+
+// search makes the scrubbers of some services; nil where none has a secret.
+func (k *known) search(services []string) *scrubbers {
 	var secrets []scrub.Secret
-	for _, m := range next.services {
-		for _, v := range m.values {
-			secrets = append(secrets, scrub.Secret{Value: v.Reveal(), Mask: m.mask})
+	for _, name := range services {
+		for _, v := range k.services[name].values {
+			secrets = append(secrets, scrub.Secret{Value: v.Reveal(), Mask: k.services[name].mask})
 		}
 	}
-	next.free, next.fitted = scrub.New(secrets), scrub.NewFitted(secrets)
-	g.known.Store(next)
+	s := &scrubbers{scrub.New(secrets), scrub.NewFitted(secrets)}
+	if s.free.Empty() {
+		return nil
+	}
+	return s
+}
+
+// searchRequests leaves out what can be guessed: a request that is refused because it
+// holds a secret tells that it does.
+func (k *known) searchRequests() *scrub.Scrubber {
+	var secrets []scrub.Secret
+	for _, m := range k.services {
+		for _, v := range m.values {
+			if text := v.Reveal(); !guessable(text) {
+				secrets = append(secrets, scrub.Secret{Value: text})
+			}
+		}
+	}
+	if s := scrub.New(secrets); !s.Empty() {
+		return s
+	}
+	return nil
+}
+
+// Below this a value can be found by asking: a gigabyte holds every eight digits.
+const leastBits = 64
+
+// guessable estimates from above how much chance is in a value, by its length and the
+// kinds of its characters.
+func guessable(text string) bool {
+	kinds := 0.0
+	for _, k := range []struct {
+		in   string
+		size float64
+	}{{"0123456789", 10}, {"abcdefghijklmnopqrstuvwxyz", 26}, {"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 26}} {
+		if strings.ContainsAny(text, k.in) {
+			kinds += k.size
+		}
+	}
+	return float64(len(text))*math.Log2(max(kinds, 2)) < leastBits
 }
 
 // has compares the handles first: the resolver hands out the same one until the value
@@ -88,19 +137,36 @@ func (k *known) has(service string, value keyring.Secret) bool {
 	return slices.Contains(values, value) || slices.ContainsFunc(values, value.Equal)
 }
 
-// scrubbers returns nil while no secret is known.
-func (g *guard) scrubbers() *scrubbers {
+// of returns what searches for the secrets of these services, nil where none is known.
+//
+// An answer is searched for the secrets of the services that name its host, and for no
+// other: a search that holds back the beginning of a match tells whoever watches the
+// stream how far a guess is right, and a host of the child's own could guess to the end.
+func (g *guard) of(services []string) *scrubbers {
 	k := g.known.Load()
-	if k == nil || k.free.Empty() {
+	if k == nil || len(services) == 0 {
 		return nil
 	}
-	return &k.scrubbers
+	key := services[0]
+	if len(services) > 1 {
+		key = strings.Join(services, "\x00")
+	}
+	if s, ok := k.some.Load(key); ok {
+		return s.(*scrubbers)
+	}
+	names := slices.Clone(services)
+	for _, name := range services {
+		names = append(names, name+tokenSuffix)
+	}
+	s := k.search(names)
+	k.some.Store(key, s)
+	return s
 }
 
 // mask is s without secrets.
 func (g *guard) mask(s string) string {
-	if k := g.known.Load(); k != nil {
-		s, _ = k.free.String(s)
+	if k := g.known.Load(); k != nil && k.all != nil {
+		s, _ = k.all.free.String(s)
 	}
 	return s
 }

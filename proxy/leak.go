@@ -53,10 +53,11 @@ func holds(s *scrub.Scrubber, text string) bool {
 	return found
 }
 
-// leaks searches all known secrets; nil while there is none.
+// leaks searches requests for all known secrets that cannot be guessed; nil while there
+// is none.
 func (g *guard) leaks() *scrub.Scrubber {
-	if s := g.scrubbers(); s != nil {
-		return s.free
+	if k := g.known.Load(); k != nil {
+		return k.leaks
 	}
 	return nil
 }

@@ -59,6 +59,10 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 	}
 	x.service = service
 	if service != nil {
+		if a, refused := checkOverrides(r, service); refused {
+			c.refuse(w, r, a, event.Denied)
+			return
+		}
 		if a, verdict := x.credential(out); a.Code != "" {
 			c.refuse(w, r, a, verdict)
 			return
@@ -266,6 +270,40 @@ func misdirected(f inject.Found, c *call, m rule.Match) Answer {
 		Help:    "the value in the environment stands for a credential of that service alone; send it to that service's hosts only, or ask the human to cover this call in agentvault.toml"}
 }
 
+// misplaced is a placeholder where the API would take it for content.
+func misplaced(s *Service, f inject.Found) Answer {
+	return Answer{Status: http.StatusForbidden, Code: CodePlaceholder, Service: s.Name,
+		Message: fmt.Sprintf("%s holds the placeholder of service %q, and no credential belongs there", f.Where, s.Name),
+		Help:    "send it as the API documents it, in a credential header or parameter; if the API takes its key in this place, the human can say so in the service's auth"}
+}
+
+// Headers and parameters by which some servers take a request for another one than it
+// says it is. The rules saw the method and the path.
+var overrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-Original-Method"}
+
+// checkOverrides refuses a covered request that asks to be read differently.
+func checkOverrides(r *http.Request, s *Service) (Answer, bool) {
+	what := ""
+	for _, name := range overrides {
+		if len(r.Header[name]) > 0 {
+			what = "the header " + name
+		}
+	}
+	for name := range r.Header { // CGI reads X_Http_Method as the same
+		if strings.ContainsRune(name, '_') && slices.Contains(overrides[:], http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+			what = "the header " + name
+		}
+	}
+	if strings.Contains(r.URL.RawQuery, "_method") {
+		if _, ok := r.URL.Query()["_method"]; ok {
+			what = "the parameter _method"
+		}
+	}
+	return Answer{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Service: s.Name,
+		Message: what + " asks the server for another operation than the one that was allowed",
+		Help:    "send the operation itself, without the override"}, what != ""
+}
+
 // credential puts the service's credential into out, or says why it may not.
 func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
 	s, e := x.service, &x.call.event
@@ -324,10 +362,16 @@ func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verd
 		found = nil // the injector deals with the placeholder itself
 	}
 	for _, f := range found {
+		if !f.Credential(s.Inject) {
+			return misplaced(s, f), event.Denied
+		}
 		if err := f.Replace(out, value); err != nil {
 			return injectAnswer(s, err), event.Failed
 		}
 		where = append(where, f.Where)
+	}
+	if len(found) > 0 {
+		inject.DropOthers(out, found)
 	}
 	if len(found) == 0 {
 		slot, err := s.Inject.Inject(out, value)

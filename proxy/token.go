@@ -22,6 +22,9 @@ type Tokens interface {
 	Drop()
 }
 
+// tokenSuffix tells a service's tokens from its secret in the guard.
+const tokenSuffix = " token"
+
 // value is what is injected for an item: the secret itself, or a token made of it. The
 // place that the secret is exchanged at has to be in its binding as well.
 func (x *exchange) value(item keyring.Item) (keyring.Secret, Answer, event.Verdict) {
@@ -42,7 +45,7 @@ func (x *exchange) value(item keyring.Item) (keyring.Secret, Answer, event.Verdi
 	if err != nil {
 		return keyring.Secret{}, tokenAnswer(s, x.proxy.guard.mask(err.Error()), err), event.Failed
 	}
-	x.proxy.guard.learn(s.Name+" token", x.proxy.rules.Load().mask(s.Name), token)
+	x.proxy.guard.learn(s.Name+tokenSuffix, x.proxy.rules.Load().mask(s.Name), token)
 	return token, Answer{}, ""
 }
 

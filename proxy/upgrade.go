@@ -21,7 +21,9 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *http.Response) {
 	switch {
 	case !ok, !isUpgrade(x.in.Header), !strings.EqualFold(resp.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")):
 		x.abort("the server switched to a protocol that was not asked for")
-	case x.injected && resp.Header["Sec-Websocket-Extensions"] != nil:
+	case x.injected && !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket"):
+		x.abort("a call with a credential was switched to a protocol that cannot be searched")
+	case x.g != nil && resp.Header["Sec-Websocket-Extensions"] != nil:
 		x.abort("the server uses a WebSocket extension that was not asked for, and its frames could not be searched")
 	}
 	child, buffer, err := http.NewResponseController(w).Hijack()
@@ -35,7 +37,7 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *http.Response) {
 	}
 	defer x.proxy.untrack(child)
 	websocket := strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") && resp.Header["Sec-Websocket-Extensions"] == nil
-	g := x.proxy.guard.scrubbers()
+	g := x.g
 	if err := writeSwitch(buffer.Writer, resp, g); err != nil {
 		e.Reason = "the client went away before the answer"
 		x.call.ended()

@@ -54,14 +54,20 @@ func (e *refusedAddress) Error() string {
 // Services that hand out the machine's own credentials to whoever can connect: AWS and
 // most clouds (169.254.0.0/16 as a whole is link-local), AWS on IPv6, Alibaba, Azure.
 var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+	netip.MustParseAddr("fd20:ce::254"),
 	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
 }
+
+// AWS's services on the instance itself: metadata, EKS Pod Identity, DNS, time.
+var awsLocal = netip.MustParsePrefix("fd00:ec2::/32")
 
 // neverDialled decides by the resolved address: a name can point anywhere.
 func neverDialled(ip netip.Addr) bool {
 	ip = ip.WithZone("").Unmap()
 	if ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsMulticast() || ip.IsUnspecified() {
+		return true
+	}
+	if awsLocal.Contains(ip) {
 		return true
 	}
 	for _, m := range metadata {
