@@ -342,14 +342,17 @@ func fakeAgent(args []string) int {
 		time.Sleep(time.Minute)
 	case "cat":
 		_, _ = io.Copy(os.Stdout, os.Stdin)
-	case "hang": // hang PIDFILE URL: writes its pid and reads an answer that does not end
-		if err := os.WriteFile(args[1], []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+	case "hang": // hang PIDFILE URL: reads an answer that does not end, and writes its pid once it has begun
+		resp, err := client.Get(args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		resp, err := client.Get(args[2])
-		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
+		// The file appears whole: whoever waits for it reads it at once.
+		if os.WriteFile(args[1]+".new", []byte(strconv.Itoa(os.Getpid())), 0o600) != nil || os.Rename(args[1]+".new", args[1]) != nil {
+			return 1
 		}
+		_, _ = io.Copy(io.Discard, resp.Body)
 		time.Sleep(time.Minute)
 	}
 	return 0

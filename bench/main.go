@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench measures what agentvault's proxy adds to a connection, beside a plain
 // interceptor made of the standard library's parts, and prints a table.
 //
