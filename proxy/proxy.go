@@ -3,8 +3,9 @@
 // a service covers.
 //
 // A request passes the door (door.go: who asks, and for which host), the tunnel
-// (tunnel.go: TLS with a leaf of the session's CA), the pipeline (pipeline.go: identity,
-// rules, secret, injection) and the exchange (exchange.go: upstream and back).
+// (tunnel.go: TLS with a leaf of the session's CA), the pipeline (pipeline.go: identity
+// and rules; credential.go: secret and injection) and the exchange (exchange.go: upstream
+// and back).
 //
 // elazarl/goproxy keeps the door for CONNECT; inside the tunnel the standard library's
 // server speaks HTTP/1.1 and HTTP/2 with the child.

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"agentvault/keyring"
+	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
+)
+
+// misplaced is a placeholder where the API would take it for content.
+func misplaced(s *Service, f inject.Found) Answer {
+	return Answer{Status: http.StatusForbidden, Code: CodePlaceholder, Service: s.Name,
+		Message: fmt.Sprintf("%s holds the placeholder of service %q, and no credential belongs there", f.Where, s.Name),
+		Help:    "send it as the API documents it, in a credential header or parameter; if the API takes its key in this place, the human can say so in the service's auth"}
+}
+
+// Headers and parameters by which some servers take a request for another one than it
+// says it is. The rules saw the method and the path.
+var overrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-Original-Method"}
+
+// checkOverrides refuses a covered request that asks to be read differently.
+func checkOverrides(r *http.Request, s *Service) (Answer, bool) {
+	what := ""
+	for _, name := range overrides {
+		if len(r.Header[name]) > 0 {
+			what = "the header " + name
+		}
+	}
+	for name := range r.Header { // CGI reads X_Http_Method as the same
+		if strings.ContainsRune(name, '_') && slices.Contains(overrides[:], http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+			what = "the header " + name
+		}
+	}
+	if strings.Contains(r.URL.RawQuery, "_method") {
+		if _, ok := r.URL.Query()["_method"]; ok {
+			what = "the parameter _method"
+		}
+	}
+	return Answer{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Service: s.Name,
+		Message: what + " asks the server for another operation than the one that was allowed",
+		Help:    "send the operation itself, without the override"}, what != ""
+}
+
+// credential puts the service's credential into out, or says why it may not.
+func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
+	s, e := x.service, &x.call.event
+	e.Verdict = event.Passed
+	if len(x.found) == 0 {
+		switch {
+		case s.Secret.IsZero():
+			return Answer{}, ""
+		case !s.Always:
+			e.Reason = "covered, and nothing was added: the agent did not present its placeholder"
+			return Answer{}, ""
+		}
+	}
+	e.Secret = s.Secret.String()
+	if len(x.found) > 1 && !s.Copies {
+		return Answer{Status: http.StatusForbidden, Code: CodeCopies, Service: s.Name,
+			Message: fmt.Sprintf("the placeholder stands in %d places of one request (%s)", len(x.found), places(x.found)),
+			Help:    "send it once; if the API needs both, the human can set copies = true on the service"}, event.Denied
+	}
+	if !x.tunnel.secure && !(s.Insecure && isLoopback(x.tunnel.host)) {
+		return Answer{Status: http.StatusForbidden, Code: CodeInsecure, Service: s.Name,
+			Message: "a credential is never sent over plain HTTP",
+			Help:    "use https; for a server on this machine the human can set insecure = true on the service and address it as localhost"}, event.Denied
+	}
+	item, err := x.proxy.config.Secrets.Get(x.in.Context(), s.Secret)
+	if err != nil {
+		return secretAnswer(s, err), event.Failed
+	}
+	return x.put(out, item)
+}
+
+// put injects an item into out after its binding was checked.
+func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verdict) {
+	s, e := x.service, &x.call.event
+	if a, refused := checkBinding(s, item, x.tunnel.host, x.tunnel.port); refused {
+		return a, event.Denied
+	}
+	x.secret = item.Value
+	x.proxy.guard.learn(s.Name, x.proxy.rules.Load().mask(s.Name), item.Value)
+	value, a, verdict := x.value(item)
+	if a.Code != "" {
+		return a, verdict
+	}
+	if s.ClientCert {
+		pool, err := x.proxy.certified.pool(s.Name, value)
+		if err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		x.pool, x.injected = pool, true
+		e.Verdict, e.Where, e.Reason = event.Injected, "client certificate", ""
+		return Answer{}, ""
+	}
+	where := make([]string, 0, 1)
+	found := x.found
+	if _, owner := s.Inject.(inject.Owner); owner {
+		found = nil // the injector deals with the placeholder itself
+	}
+	for _, f := range found {
+		if !f.Credential(s.Inject) {
+			return misplaced(s, f), event.Denied
+		}
+		if err := f.Replace(out, value); err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		where = append(where, f.Where)
+	}
+	if len(found) > 0 {
+		inject.DropOthers(out, found)
+	}
+	if len(found) == 0 {
+		slot, err := s.Inject.Inject(out, value)
+		if errors.Is(err, inject.ErrNoSlot) {
+			e.Reason = "covered, and nothing was added: " + err.Error()
+			return Answer{}, ""
+		}
+		if err != nil {
+			return injectAnswer(s, err), event.Failed
+		}
+		where = append(where, slot)
+	}
+	e.Verdict, e.Where, e.Reason = event.Injected, strings.Join(where, ", "), ""
+	x.injected = true
+	return Answer{}, ""
+}
+
+// checkBinding holds the secret to the hosts that were named when it was stored.
+func checkBinding(s *Service, item keyring.Item, host string, port int) (Answer, bool) {
+	if item.Hosts == nil && !s.Secret.Stored() {
+		return Answer{}, false
+	}
+	for _, text := range item.Hosts {
+		if h, err := rule.ParseHost(text); err == nil && h.Match(host, port) {
+			return Answer{}, false
+		}
+	}
+	host = joinAuthority(host, port, 443)
+	message := fmt.Sprintf("secret %s is bound to %s and may not be sent to %s", s.Secret, strings.Join(item.Hosts, ", "), host)
+	if len(item.Hosts) == 0 {
+		message = fmt.Sprintf("secret %s is not bound to any host", s.Secret)
+	}
+	return Answer{Status: http.StatusForbidden, Code: CodeBinding, Service: s.Name, Message: message,
+		Help: fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s", s.Secret.Name, strings.Join(append(slices.Clone(item.Hosts), host), " --host "))}, true
+}
+
+func secretAnswer(s *Service, err error) Answer {
+	a := Answer{Status: http.StatusBadGateway, Code: CodeSecret, Service: s.Name,
+		Message: fmt.Sprintf("service %q: %v", s.Name, err), Help: "ask the human to look at it: agentvault secret list"}
+	var h interface{ Hint() string }
+	switch {
+	case errors.As(err, &h) && h.Hint() != "":
+		a.Help = h.Hint()
+	case errors.Is(err, keyring.ErrNotFound) && s.Secret.Stored():
+		a.Help = "ask the human to store it: agentvault secret set " + s.Secret.Name
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, keyring.ErrUnavailable):
+		a.Status, a.Help = http.StatusServiceUnavailable, "the place where the secret is kept does not answer; try again later"
+	}
+	return a
+}
+
+func injectAnswer(s *Service, err error) Answer {
+	a := Answer{Status: http.StatusBadGateway, Code: CodeInject, Service: s.Name,
+		Message: fmt.Sprintf("service %q: %v", s.Name, err), Help: "ask the human to check the service's auth and the stored secret"}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		a.Help = h.Hint()
+	}
+	return a
+}
+
+func places(found []inject.Found) string {
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Where)
+	}
+	return strings.Join(names, ", ")
+}
+
+// isLoopback is by name: whoever can write the hosts file owns the machine already, but
+// a DNS answer must not make a host "local".
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
