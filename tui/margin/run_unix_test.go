@@ -113,13 +113,17 @@ func TestResize(t *testing.T) {
 		if size[1] < MinHeight {
 			want = size[1]
 		}
-		r.typeIn("\rclear; stty size\r")
-		r.untilShown(fmt.Sprintf("%d %d", want, size[0]))
-		if want < size[1] {
-			r.untilLast("BAR")
-		} else {
+		barIsRight := func() {
+			if want < size[1] {
+				r.untilLast("BAR")
+				return
+			}
 			r.until("no bar", func(l []string) bool { return !slices.Contains(l, "BAR") })
 		}
+		barIsRight() // the size has arrived by then
+		r.typeIn("\rclear; stty size\r")
+		r.untilShown(fmt.Sprintf("%d %d", want, size[0]))
+		barIsRight()
 	}
 }
 
