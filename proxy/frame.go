@@ -286,4 +286,4 @@ func xor(p []byte, key [4]byte, at uint64) {
 // What is done to the frames of each direction.
 func maskFrames(g *scrubbers) func(io.Reader) io.Reader { return g.fitted.Reader }
 
-func refuseFrames(s *scrub.Scrubber) func(io.Reader) io.Reader { return s.Refuse }
+func stopFrames(s *scrub.Scrubber) func(io.Reader) io.Reader { return s.Stop }

@@ -91,7 +91,7 @@ func (s *switched) run(fromChild io.Reader) error {
 		if s.g == nil {
 			_, err = io.Copy(s.upstream, up)
 		} else {
-			err = newFrames(s.upstream, up, refuseFrames(s.g.free)).run()
+			err = newFrames(s.upstream, up, stopFrames(s.g.free)).run()
 		}
 		_ = s.upstream.Close() // the transport's connection has no half
 		sent <- err

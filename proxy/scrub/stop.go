@@ -1,6 +1,12 @@
 package scrub
 
-import "io"
+import (
+	"errors"
+	"io"
+)
+
+// ErrFound is how a Stop reader ends: what came last completes a secret.
+var ErrFound = errors.New("the text holds a secret of this session")
 
 // Stop returns r up to the first secret, without ever holding anything back: what a read
 // of r brings is returned at once unless it completes a secret, and then the read ends
