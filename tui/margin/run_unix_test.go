@@ -22,13 +22,12 @@ func TestBash(t *testing.T) {
 	r.typeIn("stty size\r")
 	r.untilShown("11 80")
 	r.typeIn("seq 1 5000; printf '%s\\n' do\"\"ne\r")
-	lines := r.untilShown("done")
-	if lines[11] != "BAR" || lines[8] != "5000" || lines[9] != "done" || lines[10] != "$" {
-		t.Errorf("the screen is %q", lines)
-	}
+	r.until("the last lines, the prompt and our row", func(l []string) bool {
+		return slices.Equal(l[8:], []string{"5000", "done", "$", "BAR"})
+	})
 	r.typeIn("clear; printf 'x\\033[999;999H\\033[Jy\\033[r\\033[1;1Hcle'ared; tput lines\r")
 	r.untilShown("cleared11")
-	lines = r.untilLast("BAR")
+	lines := r.untilLast("BAR")
 	if !stdstrings.HasSuffix(lines[10], "y") {
 		t.Errorf("999;999 is not the child's last cell: %q", lines)
 	}
@@ -68,19 +67,16 @@ func TestGrowAndShrink(t *testing.T) {
 	r := newRig(t, 40, 12, "bash", "--norc")
 	r.untilLast("BAR")
 	r.typeIn("seq 1 30\r")
-	r.untilShown("30")
+	r.until("the prompt after the list", func(l []string) bool { return slices.Equal(l[9:], []string{"30", "$", "BAR"}) })
 	r.draw("one", "two", "three", "BAR")
-	lines := r.until("four rows", func(l []string) bool { return l[8] == "one" && l[11] == "BAR" })
-	if want := []string{"24", "25", "26", "27", "28", "29", "30", "$", "one", "two", "three", "BAR"}; !slices.Equal(lines, want) {
-		t.Errorf("got %q, want %q", lines, want)
-	}
+	want := []string{"24", "25", "26", "27", "28", "29", "30", "$", "one", "two", "three", "BAR"}
+	r.until("four rows", func(l []string) bool { return slices.Equal(l, want) })
 	r.typeIn("stty size\r")
 	r.untilShown("8 40")
 	r.draw("BAR")
-	lines = r.until("one row", func(l []string) bool { return l[8] == "" && l[10] == "" && l[11] == "BAR" })
-	if lines[7] != "$" {
-		t.Errorf("the prompt moved: %q", lines)
-	}
+	r.until("one row, and the prompt where it was", func(l []string) bool {
+		return l[7] == "$" && l[8] == "" && l[10] == "" && l[11] == "BAR"
+	})
 	r.typeIn("clear; stty size\r")
 	r.untilShown("11 40")
 }
