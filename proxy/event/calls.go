@@ -79,6 +79,8 @@ func (e *Event) fill(start *Event) {
 	fill(&e.Service, start.Service)
 	fill(&e.Secret, start.Secret)
 	fill(&e.Where, start.Where)
+	fill(&e.Label, start.Label)
+	fill(&e.State, start.State)
 	fill(&e.Verdict, start.Verdict)
 	fill(&e.Reason, start.Reason)
 	fill(&e.Code, start.Code)

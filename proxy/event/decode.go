@@ -87,6 +87,10 @@ func (d *Decoder) member(s *scanner, key string, e *Event) bool {
 		return d.text(s, &e.Secret)
 	case "where":
 		return d.text(s, &e.Where)
+	case "label":
+		return d.text(s, &e.Label)
+	case "state":
+		return d.text(s, (*string)(&e.State))
 	case "verdict":
 		return d.text(s, (*string)(&e.Verdict))
 	case "reason":

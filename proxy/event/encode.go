@@ -38,6 +38,8 @@ func appendFields(b []byte, e *Event) []byte {
 	b = appendText(b, `,"service":`, e.Service)
 	b = appendText(b, `,"secret":`, e.Secret)
 	b = appendText(b, `,"where":`, e.Where)
+	b = appendText(b, `,"label":`, e.Label)
+	b = appendText(b, `,"state":`, string(e.State))
 	b = appendText(b, `,"verdict":`, string(e.Verdict))
 	b = appendText(b, `,"reason":`, e.Reason)
 	b = appendText(b, `,"code":`, e.Code)

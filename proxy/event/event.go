@@ -33,6 +33,19 @@ const (
 	Failed    Verdict = "failed"    // covered or not, it did not get through
 )
 
+// State is where a secret stands in its life: what is refreshed, rotated or out of reach.
+type State string
+
+// The states, see docs/log.md.
+const (
+	Rotated   State = "rotated"   // it was refused and had changed: the new value was sent
+	Previous  State = "previous"  // the new value was refused, the one before it still works and serves
+	Stale     State = "stale"     // its backend is out of reach: the last value serves, for a bounded time
+	Reachable State = "reachable" // note: the backend answers again
+	Refreshed State = "refreshed" // note: the human dropped what the session had cached
+	Left      State = "left"      // note: leased for the session, and not given back at its end
+)
+
 // Event is one line of the log. Field names are the log's format.
 type Event struct {
 	Session string    `json:"session"`
@@ -49,6 +62,12 @@ type Event struct {
 	Service string `json:"service,omitempty"`
 	Secret  string `json:"secret,omitempty"` // the ref, never the value
 	Where   string `json:"where,omitempty"`  // the slot that was injected: "header Authorization"
+	// Label is what the catalogue tells from the shape of the key that was injected: "live"
+	// or "test"; empty where it cannot be told.
+	Label string `json:"label,omitempty"`
+	// State is what was not as usual with the secret that was injected, or, in a note, what
+	// became of one; empty for a value that its backend stands behind.
+	State State `json:"state,omitempty"`
 
 	Verdict Verdict `json:"verdict,omitempty"`
 	Reason  string  `json:"reason,omitempty"` // a sentence for people

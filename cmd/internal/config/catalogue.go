@@ -29,7 +29,10 @@ type Entry struct {
 	OwnHost string   `toml:"own_host"`
 	Env     []string `toml:"env"`  // what the provider's SDKs and tools read
 	Keys    []string `toml:"keys"` // regular expressions of whole keys
-	Shape   string   `toml:"shape"`
+	// Labels tell a key that acts on the real world from one that does not, by regular
+	// expressions of whole keys: "live" and "test" are the labels.
+	Labels map[string]string `toml:"labels"`
+	Shape  string            `toml:"shape"`
 	// Identity is a request that changes nothing and answers 200 to a good credential.
 	Identity        string            `toml:"identity"`
 	IdentityHeaders map[string]string `toml:"identity_headers"`
@@ -202,6 +205,17 @@ func (ep EntryEndpoint) rules() ([]rule.Host, error) {
 		}
 	}
 	return out, nil
+}
+
+// Label is the label of a key, by its shape; "" where the catalogue cannot tell.
+func (e Entry) Label(key string) string {
+	for label, shape := range e.Labels {
+		re, err := regexp.Compile("^(?:" + shape + ")$") // a test compiles every row's
+		if err == nil && re.MatchString(key) {
+			return label
+		}
+	}
+	return ""
 }
 
 // IsKey reports whether s looks like a key of the provider. It is false where the

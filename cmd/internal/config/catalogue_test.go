@@ -36,6 +36,7 @@ func TestCatalogueRows(t *testing.T) {
 		}
 		checkEndpoints(t, e)
 		checkShape(t, e)
+		checkLabels(t, e)
 		if e.Identity != "" {
 			checkIdentity(t, e)
 		}
@@ -105,6 +106,38 @@ func checkShape(t *testing.T, e Entry) {
 	}
 	if !slices.ContainsFunc(e.Keys, func(k string) bool { return regexp.MustCompile("^(?:" + k + ")$").MatchString(p) }) {
 		t.Errorf("%s: the placeholder %q matches none of %q", e.Name, p, e.Keys)
+	}
+}
+
+// The label goes into the log: whoever asks whether the real world was touched relies on it.
+func checkLabels(t *testing.T, e Entry) {
+	t.Helper()
+	for label, shape := range e.Labels {
+		if label != "live" && label != "test" {
+			t.Errorf("%s: label %q (one of: live, test)", e.Name, label)
+		}
+		if _, err := regexp.Compile("^(?:" + shape + ")$"); err != nil {
+			t.Errorf("%s: label %s: %v", e.Name, label, err)
+		}
+	}
+	if len(e.Labels) > 0 && len(e.Keys) == 0 {
+		t.Errorf("%s: labels without keys", e.Name)
+	}
+}
+
+func TestLabel(t *testing.T) {
+	for _, tt := range []struct{ name, service, key, want string }{
+		{"live", "stripe", "sk_live_" + strings.Repeat("a", 24), "live"},
+		{"restricted", "stripe", "rk_live_" + strings.Repeat("a", 24), "live"},
+		{"test", "stripe", "sk_test_" + strings.Repeat("a", 24), "test"},
+		{"neither", "stripe", "pk_live_" + strings.Repeat("a", 24), ""},
+		{"inside", "stripe", "x sk_live_" + strings.Repeat("a", 24), ""},
+		{"a provider without labels", "github", "ghp_" + strings.Repeat("a", 36), ""},
+	} {
+		e, _ := Lookup(tt.service)
+		if got := e.Label(tt.key); got != tt.want {
+			t.Errorf("%s: label %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 
