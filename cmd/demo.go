@@ -69,11 +69,7 @@ func demo(ctx context.Context, env Env, ui string, pace time.Duration) error {
 	return run(ctx, env, sessionOptions{
 		argv: []string{self, "demo", "agent", "--pace", pace.String()}, ui: ui, passphraseFD: noFD,
 		configText: compiled, upstream: w.upstream,
-		secrets: func() (*keyring.Resolver, error) {
-			return keyring.NewResolver(keyring.ResolverConfig{Backends: map[string]func() (keyring.Backend, error){
-				"keychain": func() (keyring.Backend, error) { return w, nil },
-			}}), nil
-		},
+		secrets: w.resolver,
 	}, nil)
 }
 
@@ -108,6 +104,13 @@ type demoWorld struct {
 	api      *http.Server
 	door     net.Listener
 	upstream proxy.Upstream
+}
+
+// resolver is one whose keychain holds the demo's secret and no other.
+func (w *demoWorld) resolver() (*keyring.Resolver, error) {
+	return keyring.NewResolver(keyring.ResolverConfig{Backends: map[string]func() (keyring.Backend, error){
+		"keychain": func() (keyring.Backend, error) { return w, nil },
+	}}), nil
 }
 
 // Get implements keyring.Backend: the demo's only secret.

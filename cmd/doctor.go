@@ -37,24 +37,24 @@ func resetTerminal() error {
 	return margin.Reset(tty)
 }
 
-// doctor looks at what a session needs. A finding is a line; what stops a session is an
-// error as well.
+// doctor looks at what a session needs, and has each runtime that is installed make a
+// call through one. A finding is a line; what stops a session is an error as well.
 func doctor(ctx context.Context, env Env) error {
-	ctx, cancel := context.WithTimeout(ctx, keychainTime)
-	defer cancel()
 	var failed error
 	line := func(what string, err error, good string) {
 		if err == nil {
-			fmt.Fprintf(env.Stdout, "● %-14s %s\n", what, printable(good))
+			fmt.Fprintf(env.Stdout, "● %-15s %s\n", what, printable(good))
 			return
 		}
-		fmt.Fprintf(env.Stdout, "⚠ %-14s %s\n", what, printable(err.Error()))
+		fmt.Fprintf(env.Stdout, "⚠ %-15s %s\n", what, printable(err.Error()))
 		var h interface{ Hint() string }
 		if errors.As(err, &h) && h.Hint() != "" {
-			fmt.Fprintf(env.Stdout, "  %-14s %s\n", "", printable(h.Hint()))
+			fmt.Fprintf(env.Stdout, "  %-15s %s\n", "", printable(h.Hint()))
 		}
 	}
-	line("keychain", keychain.Available(ctx), "can be used")
+	bounded, cancel := context.WithTimeout(ctx, keychainTime)
+	line("keychain", keychain.Available(bounded), "can be used")
+	cancel()
 	store := filepath.Join(env.dataDir(), "secrets")
 	if _, err := os.Stat(store); err == nil {
 		line("secret file", nil, store)
@@ -84,6 +84,13 @@ func doctor(ctx context.Context, env Env) error {
 		line("live view", nil, "under the agent (bar, dock), in a panel, or with agentvault watch")
 	} else {
 		line("live view", nil, "in a panel, or with agentvault watch")
+	}
+	found, err := tryRuntimes(ctx, env)
+	if err != nil {
+		return fmt.Errorf("runtimes: %w", err)
+	}
+	for _, f := range found {
+		line(f.name, f.err, "its call arrived with the credential")
 	}
 	return failed
 }

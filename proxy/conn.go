@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -47,17 +48,34 @@ type tunnelConn struct {
 	net.Conn
 	ahead  []byte
 	tunnel *tunnel
+	alert  tls.AlertError // the plain alert that came last, 0 for none; see keepAlert
 }
 
 func (c *tunnelConn) Read(p []byte) (int, error) {
 	if len(c.ahead) == 0 {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		c.keepAlert(p[:n])
+		return n, err
 	}
 	n := copy(p, c.ahead)
 	if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
 		c.ahead = nil
 	}
 	return n, nil
+}
+
+// keepAlert remembers an alert that is not encrypted. OpenSSL (seen with 3.0) refuses our
+// certificate before it has changed to the keys of the handshake, and crypto/tls, which has,
+// can say no more of those bytes than "bad record MAC".
+func (c *tunnelConn) keepAlert(p []byte) {
+	const length = 7 // type, version (2), length (2), level, description: RFC 8446 5.1 and 6
+	if len(p) < length {
+		return
+	}
+	p = p[len(p)-length:]
+	if p[0] == 21 && p[1] == 3 && p[3] == 0 && p[4] == 2 {
+		c.alert = tls.AlertError(p[6])
+	}
 }
 
 // CloseWrite lets crypto/tls and the splicer end one direction.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -374,6 +376,33 @@ func TestRejectedCertificateIsTold(t *testing.T) {
 		t.Fatal("the client accepted an unknown authority")
 	}
 	if e := s.last(); e.Code != CodeCertificate || !strings.Contains(e.Reason, "127.0.0.1") {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// plainAlerts sends its alerts as OpenSSL 3.0 does when it refuses a certificate: not
+// encrypted, in a handshake that already is.
+type plainAlerts struct {
+	net.Conn
+	greeted bool
+}
+
+func (c *plainAlerts) Write(p []byte) (int, error) {
+	if !c.greeted {
+		c.greeted = true
+		return c.Conn.Write(p)
+	}
+	_, err := c.Conn.Write([]byte{21, 3, 3, 0, 2, 2, 48}) // fatal, unknown_ca
+	return len(p), err
+}
+
+func TestPlainAlertIsTold(t *testing.T) {
+	s := start(t, options{})
+	c, _ := s.connect(s.host)
+	if err := tls.Client(&plainAlerts{Conn: c}, &tls.Config{ServerName: "127.0.0.1", RootCAs: x509.NewCertPool()}).Handshake(); err == nil {
+		t.Fatal("the client accepted an unknown authority")
+	}
+	if e := s.last(); e.Code != CodeCertificate || !strings.Contains(e.Reason, "unknown certificate authority") {
 		t.Errorf("event %+v", e)
 	}
 }

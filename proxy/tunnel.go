@@ -120,6 +120,9 @@ func (p *Proxy) handshake(c *tunnelConn, t *tunnel) {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
 	if err := s.HandshakeContext(ctx); err != nil {
+		if c.alert != 0 {
+			err = fmt.Errorf("remote error: %w", c.alert)
+		}
 		p.note(t, "CONNECT", handshakeAnswer(err, t))
 		_ = s.Close()
 		return
