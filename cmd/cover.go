@@ -1,12 +1,9 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,12 +32,13 @@ type rulebook struct {
 // service of its host lacks.
 type plan struct {
 	text    string       // what is shown, and for a new service what is written
-	service *config.File // the new service; nil where there is one
+	service *config.File // the new service; nil where one is there already, whose allow gets op
 	name    string       // of the service
 	at      *rule.Match  // the endpoint that lacks the rule
 	op      rule.Op      // the rule
 	asks    bool         // the rule is there, and asks
 	pos     fmt.Stringer // where the service stands
+	source  string       // the path of the file that it stands in
 }
 
 var errNoPlan = errors.New("no configuration can cover this call")
@@ -64,8 +62,9 @@ func (b *rulebook) plan(e event.Event) (plan, error) {
 	switch m.Kind {
 	case rule.Covered, rule.NotAllowed:
 		i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == m.Service })
-		p := plan{name: m.Service, at: &m, op: op, asks: m.Ask, pos: b.compiled.Services[i].Pos}
-		p.text = fmt.Sprintf("# to be added to the list by hand: %s\n[service.%s]\nallow = [..., %q]", p.pos, p.name, op)
+		s := b.compiled.Services[i]
+		p := plan{name: m.Service, at: &m, op: op, asks: m.Ask, pos: s.Pos, source: s.Source}
+		p.text = fmt.Sprintf("[service.%s]  allow += %q", p.name, op)
 		if m.Kind == rule.Covered && !m.Ask {
 			return plan{}, fmt.Errorf("service %q covers it by now", m.Service)
 		}
@@ -116,10 +115,7 @@ func (b *rulebook) cover(e event.Event, shown string) (string, error) {
 	case p.asks:
 		return fmt.Sprintf("allowed for this session; later ones ask until %q is taken out of ask of service %s (%s)", p.op, p.name, p.pos), nil
 	case p.service == nil:
-		if err := b.swap(b.extended(p)); err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("covered in this session; for later ones add %q to allow of service %s (%s)", p.op, p.name, p.pos), nil
+		return b.widen(p)
 	}
 	added, err := p.service.Compile()
 	if err != nil {
@@ -143,12 +139,28 @@ func (b *rulebook) write(p plan, added *config.Compiled) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		said = "service " + p.name + " covers it from now on; it stands in " + path
-		if approvable && !w.approved {
-			said += ", which has changed since it was approved: read it before the next session"
-		}
+		said = "service " + p.name + " covers it from now on; it stands in " + path + w.remark(approvable)
 	}
 	return said, b.swap(&next)
+}
+
+// widen adds a rule to the service that is there, in its file and in the session.
+func (b *rulebook) widen(p plan) (string, error) {
+	if b.noFile {
+		return fmt.Sprintf("service %s allows %s in this session; the demo writes no file", p.name, p.op), b.swap(b.extended(p))
+	}
+	w, err := editConfig(b.live.env, p.source, func(old []byte) ([]byte, error) {
+		return config.AddAllow(old, p.name, []string{p.op.String()})
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("service %s allows %s from now on", p.name, p.op) + w.remark(b.approvable(p.source)), b.swap(b.extended(p))
+}
+
+// approvable says whether a file is one that has to be approved before it is used.
+func (b *rulebook) approvable(path string) bool {
+	return b.path == "" && path != filepath.Join(b.live.env.configDir(), config.FileName)
 }
 
 // extended is the configuration with a rule more on one endpoint.
@@ -237,27 +249,31 @@ type written struct {
 	approved bool // it was before, or is new: what stands in it is what the human has seen
 }
 
-// addServices adds the text of services to a file, and approves the result where the
-// human had approved what stood there before: the agent can write to the file as well,
-// and nobody must approve in passing what it wrote.
+// remark is what the human has to know of a file that needs an approval.
+func (w written) remark(approvable bool) string {
+	if approvable && !w.approved {
+		return ", which has changed since it was approved: read it before the next session"
+	}
+	return ""
+}
+
+// addServices adds the text of services to a file, see editConfig.
 func addServices(env Env, path, text string) (written, error) {
-	var w written
-	old, err := os.ReadFile(path)
-	if w.created = errors.Is(err, fs.ErrNotExist); err != nil && !w.created {
-		return w, &configError{fmt.Errorf("%s: %w", path, unwrapPath(err))}
-	}
-	if err := config.AddService(path, text); err != nil {
-		return w, &configError{err}
-	}
-	now, err := os.ReadFile(path)
+	return editConfig(env, path, func(old []byte) ([]byte, error) { return config.Appended(old, text), nil })
+}
+
+// editConfig changes a file, and approves the result where the human had approved what
+// stood there before: the agent can write to the file as well, and nobody must approve in
+// passing what it wrote.
+func editConfig(env Env, path string, change func(old []byte) ([]byte, error)) (written, error) {
+	e, err := config.Edit(path, change)
 	if err != nil {
-		return w, &configError{fmt.Errorf("%s: %w", path, unwrapPath(err))}
+		return written{}, &configError{err}
 	}
 	trust := config.NewTrust(env.stateDir())
-	tail, kept := bytes.CutPrefix(now, old)
-	ours := strings.TrimSpace(strings.ReplaceAll(string(tail), "\r\n", "\n")) == strings.TrimSpace(text)
-	if w.approved = kept && ours && (w.created || trust.Approved(path, old)); !w.approved {
+	w := written{created: e.Created, approved: e.Created || trust.Approved(path, e.Before)}
+	if !w.approved {
 		return w, nil
 	}
-	return w, trust.Approve(path, now)
+	return w, trust.Approve(path, e.After)
 }

@@ -143,12 +143,17 @@ func TestCoverWritesAService(t *testing.T) {
 	}
 }
 
-func TestCoverExtendsAServiceForTheSession(t *testing.T) {
+// A service that lacks a rule gets it, in its file and in the session, and nothing else is
+// touched.
+func TestCoverWidensAService(t *testing.T) {
 	b, file := newRulebook(t, cabinet{})
 	call := ended("POST", "api.github.com", "/repos/acme/app/issues/7", "", 403)
 	shown := b.text(call)
+	if want := `[service.github]  allow += "POST /repos/*/*/issues/*"`; shown != want {
+		t.Errorf("shows %q, want %q", shown, want)
+	}
 	said, err := b.cover(call, shown)
-	if err != nil || !strings.Contains(said, `add "POST /repos/*/*/issues/*" to allow of service github (`+config.FileName+":3:1)") {
+	if err != nil || said != "service github allows POST /repos/*/*/issues/* from now on" {
 		t.Errorf("said %q, %v", said, err)
 	}
 	if m := b.compiled.Rules.Match(call.Host, 443, call.Method, "/repos/x/y/issues/1"); m.Kind != rule.Covered {
@@ -159,8 +164,16 @@ func TestCoverExtendsAServiceForTheSession(t *testing.T) {
 			t.Errorf("%s is allowed as well", other)
 		}
 	}
-	if text, _ := os.ReadFile(file); string(text) != coverConfig || !strings.Contains(shown, file[len(file)-len(config.FileName):]+":3") {
-		t.Errorf("shows %q; the file is %q", shown, text)
+	want := strings.Replace(coverConfig, `["GET /**"]`, `["GET /**", "POST /repos/*/*/issues/*"]`, 1)
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) != want {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+	if !config.NewTrust(b.live.env.stateDir()).Approved(file, text) {
+		t.Error("what the human's key wrote is not approved")
+	}
+	if c, err := loadConfig(b.live.env, "", nil); err != nil || c.Rules.Match(call.Host, 443, call.Method, call.Path).Kind != rule.Covered {
+		t.Errorf("the next session does not allow it: %v", err)
 	}
 	// A rule that asks is left in the file; who asked is told of it.
 	said, err = b.cover(ended("GET", "api.github.com", "/user", "", 0), "")
@@ -204,6 +217,25 @@ func TestCoverRefusesToWrite(t *testing.T) {
 	}
 }
 
+// Where the file cannot be edited the session stays as it is too.
+func TestCoverWidensNothingHalfway(t *testing.T) {
+	b, file := newRulebook(t, cabinet{})
+	broken := strings.Replace(coverConfig, "allow", "alow", 1)
+	if err := os.WriteFile(file, []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call := ended("POST", "api.github.com", "/user/keys", "", 403)
+	if said, err := b.cover(call, ""); err == nil || !strings.Contains(err.Error(), "unknown key") {
+		t.Errorf("said %q, %v", said, err)
+	}
+	if m := b.compiled.Rules.Match(call.Host, 443, call.Method, call.Path); m.Kind != rule.NotAllowed {
+		t.Errorf("the session allows it: %v", m)
+	}
+	if text, _ := os.ReadFile(file); string(text) != broken {
+		t.Errorf("the file is %q", text)
+	}
+}
+
 // What the agent wrote into the file meanwhile is not approved along with ours.
 func TestCoverApprovesNothingElse(t *testing.T) {
 	b, file := newRulebook(t, cabinet{})
@@ -221,6 +253,13 @@ func TestCoverApprovesNothingElse(t *testing.T) {
 	}
 	if m := b.compiled.Rules.Match("evil.test", 443, "GET", "/"); m.Kind != rule.None {
 		t.Errorf("the session uses what the agent wrote: %v", m)
+	}
+	said, err = b.cover(ended("POST", "api.github.com", "/user/keys", "", 403), "")
+	if err != nil || !strings.Contains(said, "which has changed since it was approved") {
+		t.Errorf("said %q, %v", said, err)
+	}
+	if text, _ := os.ReadFile(file); !strings.Contains(string(text), `"POST /user/keys"`) || config.NewTrust(b.live.env.stateDir()).Approved(file, text) {
+		t.Errorf("approved: %q", text)
 	}
 }
 

@@ -217,41 +217,43 @@ func tomlList[T fmt.Stringer](list []T) string {
 
 // AddService appends the text of one or more services to a file, which is made where
 // there is none. Everything that stands in it stays as it is, byte for byte, as does its
-// mode. The result is loaded by itself before it takes the file's place; where it would
-// not load, the file stays and the error is a Problems.
+// mode. See Edit for what becomes of a result that would not load.
 func AddService(path, text string) error {
+	_, err := Edit(path, func(old []byte) ([]byte, error) { return Appended(old, text), nil })
+	return err
+}
+
+// placeOf is the file that a path leads to, and the mode that it has or is to get.
+func placeOf(path string) (string, fs.FileMode, error) {
 	target := path
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		target = resolved
 	}
-	mode := fs.FileMode(0o644)
-	old, err := os.ReadFile(target)
+	info, err := os.Stat(target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return target, 0o644, nil
 	case err != nil:
-		return readError(path, err)
-	default:
-		info, err := os.Stat(target)
-		if err != nil {
-			return readError(path, err)
-		}
-		mode = info.Mode().Perm()
+		return target, 0, readError(path, err)
 	}
-	content := appended(old, text)
-	if err := verify(filepath.Base(path), content); err != nil {
-		return err
-	}
-	if now, err := os.ReadFile(target); err == nil && !bytes.Equal(now, old) {
-		return fmt.Errorf("%s: changed while it was being written to", path)
-	}
-	if err := writeAtomic(target, content, mode); err != nil {
-		return readError(path, err)
-	}
-	return nil
+	return target, info.Mode().Perm(), nil
 }
 
-// appended keeps the line ends of the file.
-func appended(old []byte, text string) []byte {
+// current is what a file holds; created says that there is none.
+func current(path, target string) (content []byte, created bool, err error) {
+	content, err = os.ReadFile(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, readError(path, err)
+	}
+	return content, false, nil
+}
+
+// Appended is a file with the text of services behind what stands in it, in the file's own
+// line ends.
+func Appended(old []byte, text string) []byte {
 	out := bytes.Clone(old)
 	text = strings.Trim(text, "\r\n") + "\n"
 	if len(out) > 0 {
@@ -266,8 +268,8 @@ func appended(old []byte, text string) []byte {
 	return append(out, text...)
 }
 
-func verify(name string, content []byte) error {
-	_, err := Parse(name, content)
+func verify(path string, content []byte) error {
+	_, err := Parse(filepath.Base(path), content)
 	return err
 }
 
