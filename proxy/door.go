@@ -135,10 +135,7 @@ func newGoproxy(p *Proxy, quiet *log.Logger) *goproxy.ProxyHttpServer {
 // connect decides what a CONNECT becomes.
 func (p *Proxy) connect(ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
 	r := ctx.Req
-	authority := r.URL.Host
-	if authority == "" {
-		authority = r.Host
-	}
+	authority := r.RequestURI // what net/url makes of it may have dropped a user, a path or an escape
 	reject := func(a Answer) (*goproxy.ConnectAction, string) {
 		ctx.Resp = a.response(r)
 		return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, authority

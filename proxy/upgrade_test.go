@@ -230,14 +230,9 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(wsFrame(false, 1, false, sentinel[:4]), wsFrame(true, 0, false, sentinel[4:])...), byte(1))
 	f.Add(append(wsFrame(false, 2, true, strings.Repeat("x", 300)), wsFrame(true, 9, true, "p")...), byte(2))
 	f.Add([]byte{0x81, 127, 0xff, 0, 0, 0, 0, 0, 0, 0}, byte(3))
+	f.Add(append(append(wsFrame(false, 1, true, "a "+sentinel[:9]), wsFrame(true, 10, true, sentinel)...), wsFrame(true, 0, true, sentinel[9:]+sentinel[:5])...), byte(1))
 	f.Fuzz(func(t *testing.T, in []byte, cut byte) {
-		src := io.Reader(bytes.NewReader(in))
-		switch cut % 3 {
-		case 1:
-			src = iotest.OneByteReader(src)
-		case 2:
-			src = iotest.DataErrReader(src)
-		}
+		src := cutReader(in, cut)
 		var out, payload bytes.Buffer
 		tee := func(r io.Reader) io.Reader { return io.TeeReader(r, &payload) }
 		err := newFrames(&out, bytes.NewReader(in), tee).run()
@@ -252,5 +247,21 @@ func FuzzFrames(f *testing.F) {
 		if !frameSecret.Find(payload.Bytes()) && !bytes.Equal(masked.Bytes(), out.Bytes()) {
 			t.Fatalf("%x became %x", in, masked.Bytes())
 		}
+		checkMasked(t, frameSecret, out.Bytes(), masked.Bytes())
+		var stopped bytes.Buffer
+		err3 := newFrames(&stopped, cutReader(in, cut), frameSecret.Stop).run()
+		checkStopped(t, frameSecret, out.Bytes(), stopped.Bytes(), err3)
 	})
+}
+
+// cutReader is a source that brings its bytes in one of three ways.
+func cutReader(in []byte, cut byte) io.Reader {
+	src := io.Reader(bytes.NewReader(in))
+	switch cut % 3 {
+	case 1:
+		return iotest.OneByteReader(src)
+	case 2:
+		return iotest.DataErrReader(src)
+	}
+	return src
 }
