@@ -79,6 +79,7 @@ func newApp(env Env) *cli.App {
 			newLogCommand(env),
 			newDoctorCommand(env),
 			newDemoCommand(env),
+			newCompletionCommand(env),
 			newVersionCommand(env),
 		},
 	}
