@@ -13,7 +13,14 @@ import (
 // One proxied request with everything on: identity, rules, injection, search of the
 // answer, events. Client and upstream are loops without allocations, so what -benchmem
 // shows is the proxy's.
-func BenchmarkRequest(b *testing.B) {
+func BenchmarkRequest(b *testing.B) { benchmarkRequest(b, func(*session) {}) }
+
+// The same while somebody looks: the headers are kept as well.
+func BenchmarkRequestWatched(b *testing.B) {
+	benchmarkRequest(b, func(s *session) { b.Cleanup(s.Watch()) })
+}
+
+func benchmarkRequest(b *testing.B, prepare func(*session)) {
 	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
 	s := start(b, options{protocol: "http/1.1", raw: func(c net.Conn) {
 		in := bufio.NewReader(c)
@@ -23,6 +30,7 @@ func BenchmarkRequest(b *testing.B) {
 			}
 		}
 	}, config: func(c *Config) { c.Sink = nil }})
+	prepare(s)
 	c := s.tls(s.host, "", "http/1.1")
 	in := bufio.NewReader(c)
 	get := []byte("GET /v1/messages HTTP/1.1\r\nHost: " + s.host + "\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nX-Api-Key: " + placeholder + "\r\n\r\n")

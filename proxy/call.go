@@ -16,6 +16,7 @@ type call struct {
 	proxy     *Proxy
 	event     event.Event
 	begun     time.Time
+	in        *http.Request // the child's, once it is known to hold no real secret; nil before
 	announced bool
 	ahead     func() // reads the body while the call is held; may be nil
 	over      bool
@@ -87,6 +88,7 @@ func (p *Proxy) note(t *tunnel, method string, a Answer) {
 // for the server's last word (Codex gives up on any 4xx), where a closed connection
 // makes it fall back to plain requests, whose answer says why.
 func (c *call) refuse(w http.ResponseWriter, r *http.Request, a Answer, v event.Verdict) {
+	c.keepRefused(a)
 	c.answered(a, v)
 	if isUpgrade(r.Header) {
 		panic(http.ErrAbortHandler)

@@ -91,6 +91,7 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 		// Answers may come before the request's body has been read.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
+	x.keepRequest(out)
 	x.call.started()
 	resp, err := x.send(w, out)
 	if err != nil {
@@ -104,6 +105,7 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 		return
 	}
 	x.call.event.Status = resp.StatusCode
+	x.keepResponse(resp.Header)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(w, resp)
 		return

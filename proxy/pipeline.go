@@ -40,6 +40,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 		c.refuseLeak(w, r, where)
 		return
 	}
+	c.in = r
 	c.event.Auth = inject.ClientAuth(r)
 	x := p.newExchange(c, t, r)
 	out := x.outgoing()
@@ -216,6 +217,7 @@ func (p *Proxy) hold(ctx context.Context, c *call) Answer {
 		asked.Phase, asked.Verdict = event.Start, event.Held
 		leave = p.config.Ask(ctx, asked, func() {
 			c.event.Verdict = event.Held
+			c.keepRefused(Answer{})
 			c.started()
 			go c.ahead()
 		})

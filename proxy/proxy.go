@@ -133,6 +133,7 @@ type Proxy struct {
 	certified  certified
 	dialer     *net.Dialer
 	guard      guard
+	heads      heads
 	goproxy    *goproxy.ProxyHttpServer
 	door       *http.Server
 	inner      *http.Server

@@ -5,6 +5,10 @@ import "strings"
 // maxWhere bounds a name from the child inside a Where, which goes to the log.
 const maxWhere = 64
 
+// CredentialHeader says whether a header's name reads like one that carries a credential,
+// so that its value is not for showing.
+func CredentialHeader(name string) bool { return credentialHeader(name) }
+
 // credentialHeader says whether a header's name reads like one that carries a
 // credential. It is asked for every header of every request, so it allocates nothing.
 //
