@@ -75,6 +75,12 @@ func (g *Grouping) Add(e *event.Event) error {
 		if i > 0 {
 			b = append(b, 0)
 		}
+		if n == "resource" {
+			if e.Path != "" {
+				b = append(b, g.templates.Resource(e.Host, e.Path)...)
+			}
+			continue
+		}
 		b = appendKey(b, n, e, template)
 	}
 	g.key = b
@@ -143,8 +149,6 @@ func appendKey(b []byte, name string, e *event.Event, template string) []byte {
 		return append(b, e.Service...)
 	case "secret":
 		return append(b, e.Secret...)
-	case "resource":
-		return append(b, discover.Resource(e.Host, e.Path, template)...)
 	case "session":
 		return append(b, e.Session...)
 	case "status":

@@ -38,10 +38,14 @@ type Entry struct {
 	IdentityHeaders map[string]string `toml:"identity_headers"`
 	IdentityJSON    map[string]any    `toml:"identity_json"` // where 200 alone says nothing
 	// Read lists the operations that only read where that is more than GET and HEAD.
-	Read   []string `toml:"read"`
-	Note   string   `toml:"note"`
-	Docs   string   `toml:"docs"`
-	Source string   `toml:"source"` // where the facts of this row stand
+	Read []string `toml:"read"`
+	// Resources are where the provider's addresses name things, see Resource. Pages are
+	// first segments of paths that are none of them.
+	Resources []string `toml:"resources"`
+	Pages     []string `toml:"pages"`
+	Note      string   `toml:"note"`
+	Docs      string   `toml:"docs"`
+	Source    string   `toml:"source"` // where the facts of this row stand
 }
 
 // EntryEndpoint is one place of an entry.

@@ -9,8 +9,10 @@
 //  2. Git over HTTP: what stands before info/refs, git-upload-pack, git-receive-pack or
 //     info/lfs is a repository, each segment "*". Container registries: between /v2 and
 //     manifests, blobs, tags/list or referrers stands a name, "**".
-//  3. A few hosts have names at fixed places (hosts.go): owner and repository on code
-//     hosts, bucket and key on object stores, the secret parts of webhook addresses.
+//  3. Some providers have names at fixed places: owner and repository on code hosts,
+//     bucket and key on object stores, the secret parts of webhook addresses. The
+//     catalogue has them (its rows' resources; hosts.go applies them), and nothing else
+//     here knows of single providers. Resource calls things by the same lines.
 //  4. Names (names.go): what follows a known collection word is a name, whatever it looks
 //     like: /users/octocat, /models/gpt-4. Some words take two (/repos/acme/app) or all
 //     that follows (/repos/*/*/contents/**). A word that is itself an operation or a

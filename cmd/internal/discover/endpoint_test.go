@@ -100,8 +100,8 @@ func TestFolderIsBounded(t *testing.T) {
 	for i := range maxEndpoints + 10 {
 		f.Add(&event.Event{Phase: event.End, Call: uint64(i), Method: "GET", Host: fmt.Sprintf("h%d.test", i), Path: "/"})
 	}
-	if len(f.found) != maxEndpoints || f.Over() != 10 || len(f.templates.seen) > maxTemplates {
-		t.Errorf("%d endpoints, %d over, %d templates", len(f.found), f.Over(), len(f.templates.seen))
+	if len(f.found) != maxEndpoints || f.Over() != 10 || len(f.templates.templates) > maxTemplates {
+		t.Errorf("%d endpoints, %d over, %d templates", len(f.found), f.Over(), len(f.templates.templates))
 	}
 }
 

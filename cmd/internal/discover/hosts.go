@@ -1,68 +1,150 @@
 package discover
 
-import "strings"
+import (
+	"strings"
+	"sync"
 
-// routes gives the patterns of a host whose paths have names at fixed places; the first
-// that fits the start of the path is taken, and what follows is folded as elsewhere.
-func routes(host string, path []string) []string {
-	switch host {
-	case "github.com", "www.github.com", "gitlab.com", "bitbucket.org", "codeberg.org":
-		if codeHostPage(path[0]) {
-			return nil
-		}
-		return []string{
-			"/*/*/releases/download/**", "/*/*/archive/**", "/*/*/raw/**", "/*/*/blob/**", "/*/*/tree/**",
-			"/*/*/commit/*", "/*/*/releases/tag/*", "/*/*",
-		}
-	case "raw.githubusercontent.com":
-		return []string{"/*/*/**"}
-	case "gist.githubusercontent.com":
-		return []string{"/*/*/raw/**"}
-	case "codeload.github.com":
-		return []string{"/*/*/?/**"}
-	case "hooks.slack.com":
-		return []string{"/services/*/*/*", "/workflows/**", "/triggers/**"}
-	case "api.telegram.org":
-		return []string{"/file/bot*/**", "/bot*"}
-	case "storage.googleapis.com":
-		if path[0] == "batch" {
-			return nil
-		}
-		return []string{"/storage/v1/b/*/o/*", "/storage/v1/b/*", "/upload/storage/v1/b/*", "/download/storage/v1/b/*/o/*", "/storage/v1", "/*/**", "/*"}
-	}
-	return storeRoutes(host)
+	"agentvault/cmd/internal/config"
+)
+
+// atlas holds the catalogue's resources by host: what its rows say of paths is the only
+// thing that is known here of single providers.
+type atlas struct {
+	exact map[string][]config.Resource
+	wild  []config.Resource // those with a name or a "*" in the host
 }
 
-// storeRoutes are those of hosts that are known by their ending.
-func storeRoutes(host string) []string {
-	switch {
-	case strings.HasSuffix(host, ".amazonaws.com"):
-		first, _, _ := strings.Cut(host, ".")
+var catalogued = sync.OnceValue(func() atlas {
+	k := atlas{exact: map[string][]config.Resource{}}
+	for _, r := range config.Resources() {
+		if host, ok := literalHost(r.Host); ok {
+			k.exact[host] = append(k.exact[host], r)
+		} else {
+			k.wild = append(k.wild, r)
+		}
+	}
+	return k
+})
+
+func literalHost(labels []config.Part) (string, bool) {
+	var b strings.Builder
+	for i, p := range labels {
+		if p.Kind != config.Literal {
+			return "", false
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(p.Before)
+	}
+	return b.String(), true
+}
+
+// of returns the lines that are about the host, in their order.
+func (k atlas) of(host string) []config.Resource {
+	if exact, ok := k.exact[host]; ok {
+		return exact
+	}
+	var out []config.Resource
+	labels := strings.Split(host, ".")
+	for _, r := range k.wild {
+		if fitsHost(r.Host, labels) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func fitsHost(parts []config.Part, labels []string) bool {
+	if len(parts) != len(labels) {
+		return false
+	}
+	for i := len(parts) - 1; i >= 0; i-- { // the ends of hosts differ most
+		if _, ok := parts[i].Fits(labels[i]); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// fit is a line on a path: the segments that each part of it takes.
+type fit struct {
+	line  *config.Resource
+	takes []int
+}
+
+// fits finds the first line that the path begins with.
+func fits(lines []config.Resource, path []string) (fit, bool) {
+	for i := range lines {
+		if f, ok := fitLine(&lines[i], path); ok {
+			return f, true
+		}
+	}
+	return fit{}, false
+}
+
+func fitLine(line *config.Resource, path []string) (fit, bool) {
+	f := fit{line: line}
+	at := 0
+	for i, p := range line.Path {
+		n := 1
 		switch {
-		case first == "sqs":
-			return []string{"/*/*"}
-		case first == "s3" || strings.HasPrefix(first, "s3-"):
-			return []string{"/*/**", "/*"}
-		case strings.Contains(host, ".s3.") || strings.Contains(host, ".s3-"):
-			return []string{"/**"}
+		case at >= len(path):
+			return f, false
+		case p.Kind == config.RestName:
+			if n = restUntil(line.Path[i+1:], path[at:]); n == 0 || path[at] == "" {
+				return f, false
+			}
+		case !fitsSegment(p, line, i, path[at], path[:at]):
+			return f, false
 		}
-	case strings.HasSuffix(host, ".blob.core.windows.net"):
-		return []string{"/*/**", "/*"}
-	case host == "huggingface.co":
-		return []string{"/*/*/resolve/**"}
+		f.takes = append(f.takes, n)
+		at += n
 	}
-	return nil
+	return f, true
 }
 
-// codeHostPage reports whether the first segment of a path on a code host is a page of
-// the host's own and no owner.
-func codeHostPage(s string) bool {
-	switch s {
-	case "login", "logout", "session", "sessions", "settings", "features", "marketplace", "search", "notifications",
-		"orgs", "users", "apps", "explore", "topics", "about", "enterprise", "api", "oauth", "site", "dashboard",
-		"-", "assets", "help", "pricing", "sponsors", "stars", "account", "!api", "collections", "trending", "copilot",
-		"github-copilot", "codespaces", "graphql":
-		return true
+// restUntil says how many segments stand before the last place where the following parts
+// fit: an image may be called "tags". 0 is none.
+func restUntil(following []config.Part, path []string) int {
+	if len(following) == 0 {
+		return len(path)
 	}
-	return false
+	for n := len(path) - len(following); n > 0; n-- {
+		if _, ok := following[0].Fits(path[n]); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+func fitsSegment(p config.Part, line *config.Resource, i int, s string, before []string) bool {
+	name, ok := p.Fits(s)
+	if !ok || p.Kind == config.Literal || p.Kind == config.Any {
+		return ok
+	}
+	if i == 0 {
+		for _, page := range line.Pages {
+			if s == page {
+				return false
+			}
+		}
+	}
+	return p.Kind == config.FreeName || i == 0 || len(before) == 0 || !operation(before[len(before)-1], name)
+}
+
+// fold folds along the line.
+func (f *folding) fold(l fit) {
+	for i, p := range l.line.Path {
+		switch n := l.takes[i]; {
+		case p.Kind == config.RestName:
+			f.emit(n, "**")
+		case p.Kind == config.Literal || p.Kind == config.Any:
+			f.emit(n, f.in[0])
+		case p.Before != "":
+			f.emit(n, p.Before+"*")
+		default:
+			f.emit(n, foldName(f.in[0], p.Kind == config.FreeName))
+		}
+	}
 }

@@ -21,7 +21,7 @@ func (f *folding) names() (n int, free bool) {
 			return n, true
 		}
 	}
-	if n = f.afterHost(last); n == 0 && collection(last) {
+	if collection(last) {
 		n = 1
 	}
 	if n == 0 {
@@ -95,26 +95,6 @@ func (f *folding) inRepository() bool {
 		}
 	}
 	return false
-}
-
-// afterHost gives the names that only some hosts have behind a word.
-func (f *folding) afterHost(last string) int {
-	switch {
-	case f.host == "api.bitbucket.org" || f.host == "hub.docker.com":
-		if last == "repositories" {
-			return 2
-		}
-	case f.host == "api.stripe.com":
-		switch last {
-		case "report_types", "capabilities", "country_specs", "exchange_rates", "promotion_codes", "tax_codes":
-			return 1
-		}
-	case strings.HasSuffix(f.host, "sentry.io"):
-		if last == "projects" {
-			return 2
-		}
-	}
-	return 0
 }
 
 // afterGitHub gives the words of the GitHub API outside of repositories whose names are

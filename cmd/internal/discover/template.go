@@ -22,6 +22,42 @@ func Template(host, path string) string {
 	return "/" + strings.Join(f.out, "/")
 }
 
+// maxTemplates folded paths are remembered: agents repeat themselves.
+const maxTemplates = 16_384
+
+// Templates remembers the templates of paths, and what they name. The zero Templates is
+// ready for use; it is not safe for concurrent use, and its memory is bounded.
+type Templates struct{ templates, resources map[pathKey]string }
+
+type pathKey struct{ host, path string }
+
+// Of is Template(host, path).
+func (t *Templates) Of(host, path string) string {
+	return remembered(&t.templates, host, path, Template)
+}
+
+// Resource is what the path names, see Resource.
+func (t *Templates) Resource(host, path string) string {
+	return remembered(&t.resources, host, path, func(host, path string) string {
+		return Resource(host, path, t.Of(host, path))
+	})
+}
+
+func remembered(seen *map[pathKey]string, host, path string, find func(host, path string) string) string {
+	key := pathKey{host, path}
+	if known, ok := (*seen)[key]; ok {
+		return known
+	}
+	found := find(host, path)
+	if *seen == nil {
+		*seen = make(map[pathKey]string)
+	}
+	if len(*seen) < maxTemplates {
+		(*seen)[key] = found
+	}
+	return found
+}
+
 // folding is one path on its way: in is what is left of it, out its template so far.
 type folding struct {
 	host    string
@@ -48,10 +84,8 @@ func (f *folding) whole() {
 	case f.git(), f.registry():
 		return
 	}
-	for _, pattern := range routes(f.host, f.in) {
-		if f.route(pattern) {
-			return
-		}
+	if l, ok := fits(catalogued().of(f.host), f.in); ok {
+		f.fold(l)
 	}
 }
 
@@ -136,30 +170,4 @@ func (f *folding) registry() bool {
 		}
 	}
 	return false
-}
-
-// route folds along one pattern of routes: "*" takes a segment, "**" all that follow, "?"
-// keeps one as it is, and "x*" stands for whatever begins with x.
-func (f *folding) route(pattern string) bool {
-	parts := strings.Split(pattern[1:], "/")
-	for i, p := range parts {
-		if i >= len(f.in) || f.in[i] == "" && p != "?" {
-			return false
-		}
-		stem, open := strings.CutSuffix(p, "*")
-		if !(p == "?" || p == "**" || open && strings.HasPrefix(f.in[i], stem) || p == f.in[i]) {
-			return false
-		}
-	}
-	for _, p := range parts {
-		switch p {
-		case "**":
-			f.emit(len(f.in), "**")
-		case "?":
-			f.emit(1, f.in[0])
-		default:
-			f.emit(1, p)
-		}
-	}
-	return true
 }
