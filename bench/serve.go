@@ -163,16 +163,11 @@ func (l chanListener) Accept() (net.Conn, error) { return <-l, nil }
 func (l chanListener) Close() error              { return nil }
 func (l chanListener) Addr() net.Addr            { return &net.TCPAddr{} }
 
-// secrets has one value for every ref, as a warm cache does.
-type secrets map[string]keyring.Item
+// secrets is a backend that has one value for every ref; the resolver has it in its cache.
+type secrets map[string]keyring.Secret
 
 func (s secrets) Get(_ context.Context, ref keyring.Ref) (keyring.Item, error) {
-	return s[ref.String()], nil
-}
-
-func (s secrets) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
-	i, err := s.Get(ctx, ref)
-	return i, false, err
+	return keyring.Item{Value: s[ref.String()]}, nil
 }
 
 // serveAgentvault is the proxy as `agentvault run` sets it up: authentication, rules,
@@ -198,14 +193,17 @@ func serveAgentvault(l net.Listener) string {
 			host = "127.0.0.1:*"
 		}
 		ref := must(keyring.ParseRef("env:SECRET" + strconv.Itoa(i)))
-		known[ref.String()] = keyring.Item{Value: keyring.NewSecret(fmt.Appendf(nil, "%s%d", secretValue, i))}
+		known[ref.String()] = keyring.NewSecret(fmt.Appendf(nil, "%s%d", secretValue, i))
 		s := rule.Service{Name: name, Hosts: []rule.Host{must(rule.ParseHost(host))},
 			Allow: []rule.Op{must(rule.ParseOp("GET /**")), must(rule.ParseOp("POST /**"))}, Deny: []rule.Op{must(rule.ParseOp("DELETE /**"))}}
 		services = append(services, s)
 		endpoints[proxy.Endpoint{Service: name}] = proxy.Service{Name: name, Secret: ref, Inject: inject.Bearer{}, Always: true, Placeholder: placeholder + strconv.Itoa(i)}
 	}
+	resolver := keyring.NewResolver(keyring.ResolverConfig{Backends: map[string]func() (keyring.Backend, error){
+		"env": func() (keyring.Backend, error) { return known, nil },
+	}})
 	p := must(proxy.New(proxy.Config{
-		Session: "bench", Token: token, Authority: authority, Secrets: known,
+		Session: "bench", Token: token, Authority: authority, Secrets: resolver,
 		Rules:    &proxy.Rules{Set: must(rule.New(services)), Services: endpoints, Unmatched: proxy.Warn},
 		Upstream: proxy.Upstream{Roots: upstreamRoots()},
 		Sink: func(e event.Event) {
@@ -216,7 +214,7 @@ func serveAgentvault(l net.Listener) string {
 		},
 	}))
 	for name, s := range endpoints {
-		p.Know(name.Service, known[s.Secret.String()])
+		p.Know(name.Service, keyring.Item{Value: known[s.Secret.String()]})
 	}
 	go func() { _ = p.Serve(l) }()
 	return string(authority.PEM())

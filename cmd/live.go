@@ -72,6 +72,7 @@ type sessionOptions struct {
 	passEnv      []string
 	passphraseFD int
 	lazy         bool
+	alone        bool // there will be no child
 	observe      bool // discover: everything passes, and the parent's credentials are handed on
 	ui           string
 	trusted      func(config.Source) error // asks for the approval of a project's file
@@ -231,12 +232,12 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	l.asker.always = func(e event.Event) (string, error) { return l.book.cover(e, "") }
 	l.proxy, err = proxy.New(proxy.Config{
 		Session: l.id, Token: password, Authority: authority, Rules: rules,
-		Secrets: &bound{l.resolver, l.compiled}, Sink: l.sink, Owns: l.owns, Upstream: upstream, Ask: l.asker.ask,
+		Secrets: l.resolver, Sink: l.sink, Owns: l.owns, Upstream: upstream, Ask: l.asker.ask,
 	})
 	if err != nil {
 		return err
 	}
-	l.know(o.lazy)
+	l.know()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)

@@ -160,7 +160,7 @@ func proveServices(ctx context.Context, env Env, o testOptions, compiled *config
 	}
 	upstream.Roots, upstream.Proxy = decoy.Roots(upstream.Roots), decoy.Proxy(upstream.Proxy)
 	// A secret that cannot be had fails the checks of its own service alone.
-	l, err := open(ctx, env, sessionOptions{argv: []string{"agentvault", "test"}, configText: compiled, lazy: true, passphraseFD: o.passphraseFD, upstream: upstream})
+	l, err := open(ctx, env, sessionOptions{argv: []string{"agentvault", "test"}, configText: compiled, lazy: true, alone: true, passphraseFD: o.passphraseFD, upstream: upstream})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func proveServices(ctx context.Context, env Env, o testOptions, compiled *config
 		return nil, err
 	}
 	p := &prove.Prover{Client: client, Events: new(prove.Recorder), Decoy: decoy, Placeholder: l.placeholder, Exchanged: l.exchanged,
-		Resolve: (&bound{l.resolver, l.compiled}).Get, Rules: compiled.Rules, Tunnel: compiled.Tunnel}
+		Resolve: l.resolver.Get, Rules: compiled.Rules, Tunnel: compiled.Tunnel}
 	l.mu.Lock()
 	l.onEvent = p.Events.Add
 	l.mu.Unlock()

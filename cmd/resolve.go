@@ -9,6 +9,7 @@ import (
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
+	"agentvault/proxy/event"
 )
 
 func (l *live) newResolver(o sessionOptions) (err error) {
@@ -21,8 +22,8 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 	// The backends' own credentials have a resolver to themselves: they are not the
 	// session's secrets, and no service can name them by accident.
 	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
-	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Backends: backends(l.env, s, l.compiled.Infisical,
-		own.Get)})
+	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Bind: ownBinding(l.compiled), Notify: l.changed,
+		Backends: backends(l.env, s, l.compiled.Infisical, own.Get)})
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil
@@ -30,6 +31,10 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 
 // timeToLive keeps what is read once, variables and the output of commands, for the whole
 // session, and everything else as long as a rotation may stay unnoticed.
+//
+// A command is not run again beside the child, not even where its value ends: the child is a
+// process of the same user, which could have put another program in its place, and could
+// look into it while it runs with the environment that was kept from the child.
 func timeToLive(scheme string) time.Duration {
 	if scheme == "env" || scheme == "exec" {
 		return 0
@@ -40,10 +45,11 @@ func timeToLive(scheme string) time.Duration {
 // resolve gets every secret that the services name, side by side. One that cannot be had
 // stops the start, unless that was put off to its first use.
 func (l *live) resolve(ctx context.Context, o sessionOptions) error {
-	if o.lazy {
-		return nil
+	refs := l.compiled.Refs
+	if o.lazy { // a command runs before the child is there, or not at all
+		refs = slices.DeleteFunc(slices.Clone(refs), func(r keyring.Ref) bool { return o.alone || r.Scheme != "exec" })
 	}
-	failed := l.resolver.ResolveAll(ctx, l.compiled.Refs)
+	failed := l.resolver.ResolveAll(ctx, refs)
 	var errs []error
 	for _, c := range l.compiled.Services {
 		for _, ref := range refsOf(c) {
@@ -52,7 +58,7 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 			}
 		}
 	}
-	if len(errs) == 0 {
+	if len(errs) == 0 && !o.lazy {
 		errs = append(errs, l.checkBindings(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -80,13 +86,12 @@ func refsOf(c config.CompiledService) []keyring.Ref {
 
 // know teaches the proxy every secret that is resolved already, the second ones of a
 // service too, so that it finds them where they must not be.
-func (l *live) know(lazy bool) {
+func (l *live) know() {
+	resolved := make(map[string]keyring.Item)
+	l.resolver.Each(func(ref keyring.Ref, item keyring.Item) { resolved[ref.String()] = item })
 	for _, c := range l.compiled.Services {
-		for i, ref := range refsOf(c) {
-			if lazy && i == 0 && !c.Secret.IsZero() {
-				continue // not resolved before its first use
-			}
-			if item, err := l.resolver.Get(context.Background(), ref); err == nil {
+		for _, ref := range refsOf(c) {
+			if item, ok := resolved[ref.String()]; ok {
 				l.proxy.Know(c.Name, item)
 			}
 		}
@@ -111,7 +116,7 @@ func secretError(c config.CompiledService, ref keyring.Ref, err error) error {
 	switch {
 	case errors.Is(err, keyring.ErrNotFound) && ref.Stored():
 		return withHint(wrapped, "%s", setCommand(ref, c))
-	case errors.As(err, &h):
+	case errors.As(err, &h), ref.Scheme == "exec":
 		return wrapped
 	}
 	return withHint(wrapped, "to start without it and fail at its first use: --lazy")
@@ -137,11 +142,16 @@ func setCommand(ref keyring.Ref, c config.CompiledService) string {
 	return text
 }
 
-// checkBindings finds, before the child starts, a service that its secret's binding
+// checkBindings finds, before the child starts, a service that its secrets' bindings
 // would never let work.
 func (l *live) checkBindings(ctx context.Context) error {
 	var errs []error
 	for _, c := range l.compiled.Services {
+		for _, e := range c.Endpoints {
+			if err := l.checkOthers(ctx, e); err != nil {
+				errs = append(errs, fmt.Errorf("service %q: %w", c.Name, err))
+			}
+		}
 		if !c.Secret.Stored() {
 			continue
 		}
@@ -168,37 +178,24 @@ func (l *live) release() {
 	}
 }
 
-// bound adds the bindings of the user's own configuration to what a backend says.
-type bound struct {
-	resolver *keyring.Resolver
-	c        *config.Compiled
-}
-
-func (b *bound) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	item, err := b.resolver.Get(ctx, ref)
-	return b.bind(ref, item), err
-}
-
-// Refresh asks again, but for a command: it would run, with the environment that it needs,
-// as a process of the same user beside the child, which could look into it.
-func (b *bound) Refresh(ctx context.Context, ref keyring.Ref) (keyring.Item, bool, error) {
-	if ref.Scheme == "exec" {
-		item, err := b.Get(ctx, ref)
-		return item, false, err
-	}
-	item, changed, err := b.resolver.Refresh(ctx, ref)
-	return b.bind(ref, item), changed, err
-}
-
-func (b *bound) bind(ref keyring.Ref, item keyring.Item) keyring.Item {
-	if len(b.c.Bindings) == 0 {
-		return item
-	}
-	if hosts, ok := b.c.Bound(ref); ok && !ref.Stored() {
-		item.Hosts = []string{}
-		for _, h := range hosts {
-			item.Hosts = append(item.Hosts, h.String())
+// ownBinding reads the bindings of the user's own configuration, for what is not stored
+// with one. No project's file has a say in them.
+func ownBinding(c *config.Compiled) func(keyring.Ref) ([]string, bool) {
+	return func(ref keyring.Ref) ([]string, bool) {
+		bound, ok := c.Bound(ref)
+		if !ok || ref.Stored() {
+			return nil, false
 		}
+		hosts := make([]string, 0, len(bound))
+		for _, h := range bound {
+			hosts = append(hosts, h.String())
+		}
+		return hosts, true
 	}
-	return item
+}
+
+// changed writes into the log what became of a secret beside the calls.
+func (l *live) changed(c keyring.Change) {
+	l.sink(event.Event{Session: l.id, Phase: event.Note, Time: time.Now(), Secret: c.Ref.String(), State: event.State(c.What),
+		Reason: c.Ref.String() + ": " + c.Note})
 }

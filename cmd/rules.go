@@ -29,12 +29,8 @@ func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
 			return nil, fmt.Errorf("service %q: %w", s.Name, err)
 		}
 		for i, e := range s.Endpoints {
-			in, err := l.injector(e, placeholder)
-			if err != nil {
-				return nil, &configError{fmt.Errorf("service %q: %w", s.Name, err)}
-			}
 			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
-				Name: s.Name, Secret: s.Secret, Inject: in, Always: e.Always,
+				Name: s.Name, Secret: s.Secret, Others: e.Refs(), Inject: injector(e, placeholder), Always: e.Always,
 				Insecure: s.Insecure, Copies: s.Copies, Placeholder: placeholder,
 				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert,
 			}
@@ -111,50 +107,32 @@ func (l *live) rotated(ctx context.Context, ref keyring.Ref, refresh keyring.Sec
 }
 
 // injector fills in what the configuration could not know.
-func (l *live) injector(e config.Endpoint, placeholder string) (inject.Injector, error) {
-	switch in := e.Inject.(type) {
-	case inject.Path:
-		if in.Placeholder == "" {
-			in.Placeholder = placeholder
-		}
-		return in, nil
-	case inject.Basic:
-		user, err := l.second(e.BasicUser, e.Rule.Hosts)
-		if !e.BasicUser.IsZero() {
-			in.User = user.Reveal()
-		}
-		return in, err
-	case inject.SigV4:
-		id, err := l.second(e.AccessKeyID, e.Rule.Hosts)
-		if err != nil {
-			return nil, err
-		}
-		in.AccessKeyID = id.Reveal()
-		in.SessionToken, err = l.second(e.SessionToken, e.Rule.Hosts)
-		return in, err
+func injector(e config.Endpoint, placeholder string) inject.Injector {
+	if in, ok := e.Inject.(inject.Path); ok && in.Placeholder == "" {
+		in.Placeholder = placeholder
+		return in
 	}
-	return e.Inject, nil
+	return e.Inject
 }
 
-// second is a secret that an injector needs beside the service's own; empty for no ref.
-// It is got at the start, --lazy or not: the injector is made of it. Its binding has to
-// name every host of the endpoint, or a file could send it anywhere by calling it a user.
-func (l *live) second(ref keyring.Ref, hosts []rule.Host) (keyring.Secret, error) {
-	if ref.IsZero() {
-		return keyring.Secret{}, nil
-	}
-	item, err := (&bound{l.resolver, l.compiled}).Get(context.Background(), ref)
-	if err != nil {
-		return keyring.Secret{}, err
-	}
-	for _, h := range hosts {
-		if (ref.Stored() || item.Hosts != nil) && !bindingNames(item.Hosts, h) {
-			h.Path = ""
-			return keyring.Secret{}, withHint(fmt.Errorf("%s is not bound to %s", ref, h),
-				"agentvault secret set %s --host %s", ref.Name, strings.Join(append(slices.Clone(item.Hosts), h.String()), " --host "))
+// checkOthers holds the secrets that an injector needs beside the service's own to their
+// bindings, before the child starts: each has to name every host of the endpoint, or a
+// file could send it anywhere by calling it a user.
+func (l *live) checkOthers(ctx context.Context, e config.Endpoint) error {
+	for _, ref := range e.Refs() {
+		item, err := l.resolver.Get(ctx, ref)
+		if err != nil {
+			return err
+		}
+		for _, h := range e.Rule.Hosts {
+			if (ref.Stored() || item.Hosts != nil) && !bindingNames(item.Hosts, h) {
+				h.Path = ""
+				return withHint(fmt.Errorf("%s is not bound to %s", ref, h),
+					"agentvault secret set %s --host %s", ref.Name, strings.Join(append(slices.Clone(item.Hosts), h.String()), " --host "))
+			}
 		}
 	}
-	return item.Value, nil
+	return nil
 }
 
 // bindingNames reports whether a binding allows all that a host pattern stands for.

@@ -36,6 +36,9 @@ type Item struct {
 	// Stale means that the backend could not be reached and an older value serves;
 	// Note then says since when. Only the Resolver sets it.
 	Stale bool
+	// Previous means that this is not the newest value: an upstream refused that one and
+	// takes this. Only the Resolver sets it.
+	Previous bool
 }
 
 // Backend reads secrets. Get is bounded by ctx, is safe for concurrent use, returns

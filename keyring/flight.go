@@ -16,10 +16,18 @@ type entry struct {
 	state atomic.Pointer[state]
 	used  atomic.Bool // asked for since the last fetch: worth refreshing ahead
 
+	// worked says that an upstream took the current value since a call that was made
+	// because one had refused it, proven that one ever did.
+	worked, proven atomic.Bool
+
 	mu     sync.Mutex
 	flight *flight // nil when no call is under way
 	epoch  int     // raised by Drop
 	timer  *time.Timer
+	asked  time.Time     // when a refusal last made us ask, in vain
+	pause  time.Duration // and how long that answer is believed
+	probed time.Time     // when the current value was last tried although the previous serves
+	misses int           // refusals of the previous value since one took it
 }
 
 // state is what the last fetch left behind. item is valid when err is nil.
@@ -30,6 +38,7 @@ type state struct {
 	until    time.Time // zero: for the whole session
 	previous *Item     // the value before item, and when it was replaced
 	replaced time.Time
+	back     bool // previous serves: an upstream took it and refused item
 }
 
 func (s *state) fresh(clock func() time.Time) bool {
@@ -51,6 +60,7 @@ func (s *state) secrets() []Secret {
 // flight is one call of a backend that any number of callers wait for.
 type flight struct {
 	done    chan struct{}
+	forced  bool
 	item    Item
 	changed bool
 	err     error
@@ -68,13 +78,15 @@ func (f *flight) wait(ctx context.Context, ref Ref) (Item, bool, error) {
 
 // join returns the call under way, or starts one. The call belongs to the session and
 // not to a caller: it outlives the caller that started it.
-func (r *Resolver) join(e *entry) (f *flight, joined bool) {
+//
+// forced says that it is made because the value was refused: it begins after that.
+func (r *Resolver) join(e *entry, forced bool) (f *flight, joined bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.flight != nil {
 		return e.flight, true
 	}
-	f = &flight{done: make(chan struct{})}
+	f = &flight{done: make(chan struct{}), forced: forced}
 	e.flight = f
 	e.stopTimer()
 	go r.fly(e, f, e.epoch)
@@ -84,6 +96,12 @@ func (r *Resolver) join(e *entry) (f *flight, joined bool) {
 // fly makes the call and files its result.
 func (r *Resolver) fly(e *entry, f *flight, epoch int) {
 	item, err := r.ask(e.ref)
+	var told *Change
+	defer func() {
+		if told != nil && r.c.Notify != nil {
+			r.c.Notify(*told)
+		}
+	}()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer close(f.done)
@@ -105,7 +123,26 @@ func (r *Resolver) fly(e *entry, f *flight, epoch int) {
 	if f.changed || s.err != nil {
 		r.generation.Add(1)
 	}
+	e.judge(f, r.c.Clock())
+	told = change(e.ref, old, s)
 	r.plan(e, s)
+}
+
+// change is what to tell of the step from old to s; nil is nothing.
+func change(ref Ref, old, s *state) *Change {
+	switch {
+	case old == nil || old.item.Value.Len() == 0 || s.err != nil:
+		return nil
+	case s.item.Stale != old.item.Stale && s.item.Stale:
+		return &Change{ref, Stale, s.item.Note}
+	case s.item.Stale:
+		return nil
+	case !s.item.Value.Equal(old.item.Value):
+		return &Change{ref, Rotated, "its backend has a new value"}
+	case old.item.Stale:
+		return &Change{ref, Reachable, ref.Scheme + " answers again, with the same value"}
+	}
+	return nil
 }
 
 // answer is what a backend said.
@@ -147,6 +184,11 @@ func (r *Resolver) ask(ref Ref) (Item, error) {
 		return Item{}, fmt.Errorf("%s: %w", ref, a.err)
 	case a.item.Value.Len() == 0:
 		return Item{}, fmt.Errorf("%s: %w", ref, ErrEmpty)
+	}
+	if r.c.Bind != nil {
+		if hosts, ok := r.c.Bind(ref); ok {
+			a.item.Hosts = hosts
+		}
 	}
 	return a.item, nil
 }
@@ -203,7 +245,13 @@ func (r *Resolver) next(ref Ref, old *state, item Item, err error) *state {
 		// The bytes that requests already hold go on being the ones.
 		item.Value.Wipe()
 		s.item.Value = old.item.Value
-		s.previous, s.replaced = old.previous, old.replaced
+		s.previous, s.replaced, s.back = old.previous, old.replaced, old.back
+		return s
+	}
+	if old.back && now.Before(old.replaced.Add(previousGrace)) {
+		// The value in between never worked; the one before it does.
+		r.retire(old.item.Value)
+		s.previous, s.replaced, s.back = old.previous, old.replaced, true
 		return s
 	}
 	if old.previous != nil {
@@ -239,7 +287,7 @@ func (r *Resolver) nextFailed(ref Ref, old *state, now time.Time, err error) *st
 // that is left, which leaves a slow backend the last fifth to answer in; for a stale
 // value after the failure TTL.
 func (r *Resolver) plan(e *entry, s *state) {
-	if s.err != nil || s.until.IsZero() {
+	if s.err != nil || s.until.IsZero() || r.once(e.ref) {
 		return
 	}
 	wait := s.until.Sub(r.c.Clock()) / 5 * 4
@@ -253,7 +301,7 @@ func (r *Resolver) plan(e *entry, s *state) {
 		// What nobody asked for since the last fetch is left to get old: a backend
 		// may ask a human, or count its calls.
 		if e.used.Load() || s.item.Stale {
-			r.join(e)
+			r.join(e, false)
 		}
 	})
 }

@@ -52,12 +52,36 @@ type ResolverConfig struct {
 	Clock func() time.Time
 	// Timeout bounds each call of a backend; 10 s when zero.
 	Timeout time.Duration
-	// TTL says how long a scheme's values are served without asking again; 0 means for
-	// the whole session. When nil: 5 minutes, and the whole session for env.
+	// TTL says how long a scheme's values are served without asking again; 0 means that a
+	// value is read once and for the whole session, whatever happens to it: also what says
+	// that it ends is not read a second time. When nil: 5 minutes, and 0 for env.
 	TTL func(scheme string) time.Duration
 	// FailureTTL is how long a failure is remembered; 5 s when zero.
 	FailureTTL time.Duration
+	// Bind returns a binding that is kept elsewhere than with the secret, for Item.Hosts;
+	// ok is false where there is none. Optional.
+	Bind func(ref Ref) (hosts []string, ok bool)
+	// Notify is told of what becomes of a secret beside the requests. It is called from the
+	// session's own goroutines, with no lock held. Optional.
+	Notify func(Change)
 }
+
+// Change is what became of a secret that the session had already.
+type Change struct {
+	Ref  Ref
+	What Happening
+	Note string // for people, without the value
+}
+
+// Happening is a kind of Change.
+type Happening string
+
+// What a Change may be.
+const (
+	Rotated   Happening = "rotated"   // the backend has another value now
+	Stale     Happening = "stale"     // the backend is out of reach, the last value serves
+	Reachable Happening = "reachable" // the backend answers again
+)
 
 // Resolver gets secrets for one session and remembers them: one cache, one call in
 // flight per ref however many ask, and a refresh in the background before a value in
@@ -127,60 +151,44 @@ func (r *Resolver) Get(ctx context.Context, ref Ref) (Item, error) {
 		if !e.used.Load() { // a load first: a store by every request would bounce the cache line
 			e.used.Store(true)
 		}
+		if s.back {
+			return s.fallback(r.c.Clock()), nil
+		}
 		return s.item, s.err
 	}
 	e.used.Store(true)
-	fl, _ := r.join(e)
-	item, _, err := fl.wait(ctx, ref)
+	item, err := r.fetch(ctx, e)
+	if s := e.state.Load(); err == nil && s != nil && s.back {
+		return s.fallback(r.c.Clock()), nil
+	}
 	return item, err
 }
 
-// Refresh asks the backend whatever the cache holds, or joins the call that is under
-// way, and reports whether the value differs from the one that the cache held before.
-// After a refused request, Newer is the better question.
-func (r *Resolver) Refresh(ctx context.Context, ref Ref) (item Item, changed bool, err error) {
+// current is Get without regard to what upstreams took and refused.
+func (r *Resolver) current(ctx context.Context, ref Ref) (Item, error) {
 	if r.closed.Load() {
-		return Item{}, false, ErrClosed
-	}
-	fl, _ := r.join(r.entry(ref))
-	return fl.wait(ctx, ref)
-}
-
-// Newer returns a value other than `than`, the one that an upstream has just refused:
-// at once when the cache has already moved on, else by asking the backend. newer is
-// false when the backend still has the same value; item is then that value.
-func (r *Resolver) Newer(ctx context.Context, ref Ref, than Secret) (item Item, newer bool, err error) {
-	if r.closed.Load() {
-		return Item{}, false, ErrClosed
+		return Item{}, ErrClosed
 	}
 	e := r.entry(ref)
-	if s := e.state.Load(); s != nil && s.err == nil && !s.item.Value.Equal(than) {
-		return s.item, true, nil
+	if s := e.state.Load(); s != nil && s.fresh(r.c.Clock) {
+		return s.item, s.err
 	}
-	// A call that was under way may have read the old value before it was replaced:
-	// its answer counts only if it brings something new. The second one began later.
-	for range 2 {
-		fl, joined := r.join(e)
-		item, _, err = fl.wait(ctx, ref)
-		if err != nil {
-			return Item{}, false, err
-		}
-		if newer = !item.Value.Equal(than); newer || !joined {
-			break
-		}
-	}
-	return item, newer, nil
+	return r.fetch(ctx, e)
 }
 
-// Previous returns the value that the current one has replaced, for ten minutes after
-// that: a provider may take a while to accept a new key everywhere.
-func (r *Resolver) Previous(ref Ref) (Item, bool) {
-	s := r.entry(ref).state.Load()
-	if s == nil || s.previous == nil || r.c.Clock().After(s.replaced.Add(previousGrace)) {
-		return Item{}, false
+// fetch gets a value that the cache has not, or has no longer.
+func (r *Resolver) fetch(ctx context.Context, e *entry) (Item, error) {
+	if s := e.state.Load(); s != nil && s.err == nil && r.once(e.ref) {
+		return Item{}, WithHint(fmt.Errorf("%s: the value expired at %s, and what %s: gives is read once a session", e.ref, s.item.Expires.Format(time.RFC3339), e.ref.Scheme),
+			"end the session and start it again")
 	}
-	return *s.previous, true
+	fl, _ := r.join(e, false)
+	item, _, err := fl.wait(ctx, e.ref)
+	return item, err
 }
+
+// once says that a ref is read a single time.
+func (r *Resolver) once(ref Ref) bool { return r.c.TTL(ref.Scheme) <= 0 }
 
 // ResolveAll gets refs side by side and returns the failures, by Ref.String.
 func (r *Resolver) ResolveAll(ctx context.Context, refs []Ref) map[string]error {

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // GetTogether returns the secrets of refs, in their order, such that fields of one secret
@@ -11,9 +12,27 @@ import (
 // earlier than the other, the older ones are asked for again. Refs of different secrets
 // are merely got, and so are those of backends that know no versions.
 func (r *Resolver) GetTogether(ctx context.Context, refs ...Ref) ([]Item, error) {
+	items, err := r.together(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	for i, ref := range refs {
+		e := r.entry(ref)
+		if !e.used.Load() {
+			e.used.Store(true)
+		}
+		if s := e.state.Load(); s != nil && s.back {
+			items[i] = s.fallback(r.c.Clock())
+		}
+	}
+	return items, nil
+}
+
+// together is GetTogether without regard to what upstreams took and refused.
+func (r *Resolver) together(ctx context.Context, refs []Ref) ([]Item, error) {
 	items := make([]Item, len(refs))
 	for i, ref := range refs {
-		item, err := r.Get(ctx, ref)
+		item, err := r.current(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -24,6 +43,9 @@ func (r *Resolver) GetTogether(ctx context.Context, refs ...Ref) ([]Item, error)
 	for range 3 {
 		apart := mismatched(refs, items)
 		if len(apart) == 0 {
+			return items, nil
+		}
+		if r.olderTogether(refs, items, apart) { // the backend is out of reach
 			return items, nil
 		}
 		for _, i := range apart {
@@ -38,6 +60,32 @@ func (r *Resolver) GetTogether(ctx context.Context, refs ...Ref) ([]Item, error)
 		return nil, fmt.Errorf("%s: its fields change faster than they can be read: %w", refs[apart[0]], ErrUnavailable)
 	}
 	return items, nil
+}
+
+// olderTogether is for a secret of which one field was read before its backend went out of
+// reach and another after it had changed: the values before still belong together.
+func (r *Resolver) olderTogether(refs []Ref, items []Item, apart []int) bool {
+	older := slices.Clone(items)
+	for _, stale := range apart {
+		if !items[stale].Stale {
+			continue
+		}
+		for _, i := range apart {
+			if !sameSecret(refs[i], refs[stale]) || items[i].Version == items[stale].Version {
+				continue
+			}
+			before, ok := r.Previous(refs[i])
+			if !ok || before.Version != items[stale].Version {
+				return false
+			}
+			older[i] = before
+		}
+	}
+	if len(mismatched(refs, older)) > 0 {
+		return false
+	}
+	copy(items, older)
+	return true
 }
 
 // mismatched returns the indices of all fields of secrets of which there is more than one

@@ -153,6 +153,12 @@ func (b *childBody) again() bool {
 	return b.keep
 }
 
+// short says of a body that has not been read whether it will be kept, as far as its
+// announced length tells.
+func (b *childBody) short(announced int64) bool {
+	return b == nil || 0 <= announced && announced <= maxKept
+}
+
 // size is what was read of it.
 func (b *childBody) size() int64 {
 	if b == nil {

@@ -73,22 +73,45 @@ func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
 			Message: "a credential is never sent over plain HTTP",
 			Help:    "use https; for a server on this machine the human can set insecure = true on the service and address it as localhost"}, event.Denied
 	}
-	item, err := x.proxy.config.Secrets.Get(x.in.Context(), s.Secret)
-	if err != nil {
+	var err error
+	if x.tries, err = x.proxy.config.Secrets.Begin(x.in.Context(), s.refs, x.body.short(x.in.ContentLength)); err != nil {
 		return secretAnswer(s, err), event.Failed
 	}
-	return x.put(out, item)
+	return x.put(out)
 }
 
-// put injects an item into out after its binding was checked.
-func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verdict) {
+// complete checks the bindings of what was resolved and makes the injector of it.
+func (x *exchange) complete() (inject.Injector, Answer, bool) {
+	s := x.service
+	mask := x.proxy.rules.Load().mask(s.Name)
+	check := func(ref keyring.Ref, item keyring.Item) (Answer, bool) {
+		a, refused := checkBinding(s.Name, ref, item, x.tunnel.host, x.tunnel.port)
+		if !refused {
+			x.proxy.guard.learn(s.Name, mask, item.Value)
+		}
+		return a, refused
+	}
+	if a, refused := check(s.Secret, x.tries.Item()); refused || len(s.Others) == 0 {
+		return s.Inject, a, refused
+	}
+	others := make([]keyring.Secret, len(s.Others))
+	for i, item := range x.tries.Rest() {
+		if a, refused := check(s.Others[i], item); refused {
+			return nil, a, true
+		}
+		others[i] = item.Value
+	}
+	return s.Inject.(inject.Partial).With(others), Answer{}, false
+}
+
+// put injects what this try resolved into out, after the bindings were checked.
+func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	s, e := x.service, &x.call.event
-	if a, refused := checkBinding(s, item, x.tunnel.host, x.tunnel.port); refused {
+	injector, a, refused := x.complete()
+	if refused {
 		return a, event.Denied
 	}
-	x.secret = item.Value
-	x.proxy.guard.learn(s.Name, x.proxy.rules.Load().mask(s.Name), item.Value)
-	value, a, verdict := x.value(item)
+	value, a, verdict := x.value(x.tries.Item())
 	if a.Code != "" {
 		return a, verdict
 	}
@@ -97,17 +120,17 @@ func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verd
 		if err != nil {
 			return injectAnswer(s, err), event.Failed
 		}
-		x.pool, x.injected = pool, true
-		e.Verdict, e.Where, e.Reason = event.Injected, "client certificate", ""
+		x.pool = pool
+		x.wasPut("client certificate")
 		return Answer{}, ""
 	}
 	where := make([]string, 0, 1)
 	found := x.found
-	if _, owner := s.Inject.(inject.Owner); owner {
+	if _, owner := injector.(inject.Owner); owner {
 		found = nil // the injector deals with the placeholder itself
 	}
 	for _, f := range found {
-		if !f.Credential(s.Inject) {
+		if !f.Credential(injector) {
 			return misplaced(s, f), event.Denied
 		}
 		if err := f.Replace(out, value); err != nil {
@@ -119,7 +142,7 @@ func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verd
 		inject.DropOthers(out, found)
 	}
 	if len(found) == 0 {
-		slot, err := s.Inject.Inject(out, value)
+		slot, err := injector.Inject(out, value)
 		if errors.Is(err, inject.ErrNoSlot) {
 			e.Reason = "covered, and nothing was added: " + err.Error()
 			return Answer{}, ""
@@ -129,14 +152,13 @@ func (x *exchange) put(out *http.Request, item keyring.Item) (Answer, event.Verd
 		}
 		where = append(where, slot)
 	}
-	e.Verdict, e.Where, e.Reason = event.Injected, strings.Join(where, ", "), ""
-	x.injected = true
+	x.wasPut(strings.Join(where, ", "))
 	return Answer{}, ""
 }
 
 // checkBinding holds the secret to the hosts that were named when it was stored.
-func checkBinding(s *Service, item keyring.Item, host string, port int) (Answer, bool) {
-	if item.Hosts == nil && !s.Secret.Stored() {
+func checkBinding(service string, ref keyring.Ref, item keyring.Item, host string, port int) (Answer, bool) {
+	if item.Hosts == nil && !ref.Stored() {
 		return Answer{}, false
 	}
 	for _, text := range item.Hosts {
@@ -145,12 +167,16 @@ func checkBinding(s *Service, item keyring.Item, host string, port int) (Answer,
 		}
 	}
 	host = joinAuthority(host, port, 443)
-	message := fmt.Sprintf("secret %s is bound to %s and may not be sent to %s", s.Secret, strings.Join(item.Hosts, ", "), host)
+	message := fmt.Sprintf("secret %s is bound to %s and may not be sent to %s", ref, strings.Join(item.Hosts, ", "), host)
 	if len(item.Hosts) == 0 {
-		message = fmt.Sprintf("secret %s is not bound to any host", s.Secret)
+		message = fmt.Sprintf("secret %s is not bound to any host", ref)
 	}
-	return Answer{Status: http.StatusForbidden, Code: CodeBinding, Service: s.Name, Message: message,
-		Help: fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s", s.Secret.Name, strings.Join(append(slices.Clone(item.Hosts), host), " --host "))}, true
+	help := fmt.Sprintf("if this host is right, the human adds it for %q in [binding] of their own agentvault.toml", ref)
+	if ref.Stored() {
+		help = fmt.Sprintf("if this host is right, the human stores the secret again with it: agentvault secret set %s --host %s",
+			ref.Name, strings.Join(append(slices.Clone(item.Hosts), host), " --host "))
+	}
+	return Answer{Status: http.StatusForbidden, Code: CodeBinding, Service: service, Message: message, Help: help}, true
 }
 
 func secretAnswer(s *Service, err error) Answer {

@@ -25,7 +25,7 @@ type exchange struct {
 	service *Service      // nil for a call that no service covers
 	found   []inject.Found
 
-	secret   keyring.Secret
+	tries    keyring.Attempts // of a call with a credential
 	injected bool
 	g        *scrubbers  // of the services that name this host; nil for none
 	pool     *transports // the session's, or one with a client certificate
@@ -163,43 +163,6 @@ func (x *exchange) relay(code int, lines textproto.MIMEHeader) error {
 	w.WriteHeader(code)
 	clear(w.Header())
 	return nil
-}
-
-// retry answers a 401 or 403 to an injected call: the secret is asked for again, past
-// the cache, and if it has changed the request is repeated, once. The child sees the
-// second answer. With an unchanged secret the upstream is not asked twice.
-func (x *exchange) retry(w http.ResponseWriter, first *http.Response) *http.Response {
-	if !x.injected || first.StatusCode != http.StatusUnauthorized && first.StatusCode != http.StatusForbidden {
-		return first
-	}
-	if !x.body.again() || isUpgrade(x.in.Header) {
-		return first
-	}
-	if t := x.service.Tokens; t != nil {
-		// The next request gets a new one. This one is not repeated: a new token always
-		// differs from the old, and would double every refusal that is meant.
-		if first.StatusCode == http.StatusUnauthorized {
-			t.Drop()
-		}
-		return first
-	}
-	item, _, err := x.proxy.config.Secrets.Refresh(x.in.Context(), x.service.Secret)
-	if err != nil || item.Value.Equal(x.secret) {
-		return first
-	}
-	before := x.call.event
-	again := x.outgoing()
-	if a, _ := x.put(again, item); a.Code != "" {
-		x.call.event = before
-		return first
-	}
-	second, err := x.send(w, again)
-	if err != nil {
-		return first
-	}
-	_ = first.Body.Close()
-	x.call.event.Reason = "the secret had changed; the request was repeated with the new one"
-	return second
 }
 
 // failed answers a request that did not get through. A child that went away gets, and

@@ -58,13 +58,14 @@ type options struct {
 	config    func(*Config)
 }
 
-// fakeSecrets has one value for every ref.
+// fakeSecrets has one value for every ref. It is asked for every request.
 type fakeSecrets struct {
-	mu        sync.Mutex
-	item      keyring.Item
-	next      *keyring.Item // what Refresh finds
-	err       error
-	refreshes int
+	mu   sync.Mutex
+	item keyring.Item
+	err  error
+
+	once     sync.Once
+	resolver *keyring.Resolver
 }
 
 func (f *fakeSecrets) Get(context.Context, keyring.Ref) (keyring.Item, error) {
@@ -73,15 +74,28 @@ func (f *fakeSecrets) Get(context.Context, keyring.Ref) (keyring.Item, error) {
 	return f.item, f.err
 }
 
-func (f *fakeSecrets) Refresh(context.Context, keyring.Ref) (keyring.Item, bool, error) {
+func (f *fakeSecrets) set(item keyring.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refreshes++
-	if f.next == nil {
-		return f.item, false, f.err
-	}
-	f.item = *f.next
-	return f.item, true, f.err
+	f.item = item
+}
+
+func (f *fakeSecrets) Begin(ctx context.Context, refs []keyring.Ref, again bool) (keyring.Attempts, error) {
+	f.once.Do(func() {
+		open := func() (keyring.Backend, error) { return backend{f}, nil }
+		f.resolver = keyring.NewResolver(keyring.ResolverConfig{FailureTTL: 1, TTL: func(string) time.Duration { return 1 },
+			Backends: map[string]func() (keyring.Backend, error){"env": open, "keychain": open}})
+	})
+	return f.resolver.Begin(ctx, refs, again)
+}
+
+// backend hands out copies: a resolver wipes what it has twice.
+type backend struct{ *fakeSecrets }
+
+func (b backend) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
+	item, err := b.fakeSecrets.Get(ctx, ref)
+	item.Value = keyring.NewSecret([]byte(item.Value.Reveal()))
+	return item, err
 }
 
 func start(t testing.TB, o options) *session {

@@ -245,8 +245,7 @@ func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
 		return nil
 	}
 	c.event.Service, c.event.Reason = m.Service, m.Reason
-	s := rules.Services[Endpoint{m.Service, m.Endpoint}]
-	return &s
+	return rules.services[Endpoint{m.Service, m.Endpoint}]
 }
 
 // plainMatch maps port 80 of plain HTTP onto a pattern without a port, which means the

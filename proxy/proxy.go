@@ -48,6 +48,9 @@ const (
 type Service struct {
 	Name   string
 	Secret keyring.Ref // zero for a service without a credential
+	// Others are what Inject needs beside Secret; it is an inject.Partial then. They are
+	// resolved with Secret, for every request, so that they belong together.
+	Others []keyring.Ref
 	Inject inject.Injector
 	// Always adds the credential to a request that shows none; otherwise it goes only
 	// where the child presents the placeholder.
@@ -66,6 +69,8 @@ type Service struct {
 	ClientCert bool
 	// Placeholder is what the child holds in place of the secret; may be empty.
 	Placeholder string
+
+	refs []keyring.Ref // Secret and Others
 }
 
 // Endpoint is how a rule.Match names a service: one service may have several, each with
@@ -93,8 +98,9 @@ type Rules struct {
 
 // Secrets resolves refs; keyring.Resolver does it in the product.
 type Secrets interface {
-	Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error)
-	Refresh(ctx context.Context, ref keyring.Ref) (item keyring.Item, changed bool, err error)
+	// Begin returns what refs name, for one request; again says that the request can be
+	// repeated with other values.
+	Begin(ctx context.Context, refs []keyring.Ref, again bool) (keyring.Attempts, error)
 }
 
 // Leave is the human's answer to a call that was held.
@@ -204,6 +210,7 @@ func (p *Proxy) Swap(r *Rules) {
 	}
 	next.services = make(map[Endpoint]*Service, len(r.Services))
 	for e, s := range r.Services {
+		s.refs = append([]keyring.Ref{s.Secret}, s.Others...)
 		next.services[e] = &s
 	}
 	next.finder = inject.NewFinder(placeholders)

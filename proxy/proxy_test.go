@@ -297,32 +297,6 @@ func TestBodyUntouched(t *testing.T) {
 	}
 }
 
-func TestRotatedSecretIsRetriedOnce(t *testing.T) {
-	const rotated = "s3cret-rotated-9876543210"
-	hits := 0
-	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
-		hits++
-		body, _ := io.ReadAll(r.Body)
-		if !strings.Contains(r.Header.Get("Authorization"), rotated) {
-			w.WriteHeader(401)
-		}
-		_, _ = w.Write(body)
-	}})
-	item := keyring.Item{Value: keyring.NewSecret([]byte(rotated))}
-	s.secrets.next = &item
-	resp, body := s.do(s.client(1), "POST", s.upstream.URL+"/v1", strings.NewReader("the body"))
-	if resp.StatusCode != 200 || body != "the body" || hits != 2 {
-		t.Fatalf("%s %q after %d hits", resp.Status, body, hits)
-	}
-	// An unchanged secret: one more hit, and the server's own words.
-	s.secrets.next = nil
-	s.secrets.item = keyring.Item{Value: keyring.NewSecret([]byte(sentinel))}
-	resp, body = s.do(s.client(1), "POST", s.upstream.URL+"/v1", strings.NewReader("again"))
-	if resp.StatusCode != 401 || body != "again" || hits != 3 {
-		t.Fatalf("%s %q after %d hits", resp.Status, body, hits)
-	}
-}
-
 func TestPlainHTTP(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -37,7 +37,7 @@ func (x *exchange) value(item keyring.Item) (keyring.Secret, Answer, event.Verdi
 		if port <= 0 {
 			port = 443
 		}
-		if a, refused := checkBinding(s, item, s.TokenHost.Name, port); refused {
+		if a, refused := checkBinding(s.Name, s.Secret, item, s.TokenHost.Name, port); refused {
 			return keyring.Secret{}, a, event.Denied
 		}
 	}

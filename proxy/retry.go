@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"agentvault/proxy/event"
+)
+
+const (
+	// An answer that is not passed on is read up to this length and for this long, so that
+	// its connection can be used again: what servers say of a refusal is short.
+	maxDiscard  = 64 << 10
+	discardTime = time.Second
+)
+
+// retry answers a refusal of an injected call: the secret is asked for again, past the
+// cache, and if there is another value that may work the request is repeated with it (see
+// keyring.Attempts). The child sees the last answer only. With an unchanged secret the
+// upstream is not asked twice.
+func (x *exchange) retry(w http.ResponseWriter, resp *http.Response) *http.Response {
+	if !x.injected {
+		return resp
+	}
+	for {
+		refused, forbidden := refusal(resp)
+		switch {
+		case !refused && resp.StatusCode < 400:
+			x.tries.Accepted()
+			return resp
+		case !refused:
+			return resp
+		}
+		if t := x.service.Tokens; t != nil && !forbidden {
+			// The next request gets a new one. This one is not repeated for it: a new token
+			// always differs from the old, and would double every refusal that is meant.
+			t.Drop()
+		}
+		next := x.again(w, forbidden)
+		if next == nil {
+			return resp
+		}
+		discard(resp)
+		resp = next
+	}
+}
+
+// refusal says whether the upstream did not take the credential, and whether it knew it all
+// the same. gRPC says so in a head that is a trailer as well.
+func refusal(resp *http.Response) (refused, forbidden bool) {
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return true, false
+	case http.StatusForbidden:
+		return true, true
+	case http.StatusOK:
+		if status := resp.Header["Grpc-Status"]; len(status) == 1 {
+			return status[0] == "16" || status[0] == "7", status[0] == "7"
+		}
+	}
+	return false, false
+}
+
+// again sends the request with other values, where there are any; nil where there are
+// none, or it cannot be repeated.
+func (x *exchange) again(w http.ResponseWriter, forbidden bool) *http.Response {
+	if !x.body.again() {
+		x.tries.Suspect()
+		return nil
+	}
+	before, wasPrevious := x.call.event, x.tries.Previous()
+	if !x.tries.Refused(x.in.Context(), forbidden) {
+		if wasPrevious {
+			x.call.event.State = ""
+			x.call.event.Reason = "the new value of the secret was refused, and so was the one before it"
+		}
+		return nil
+	}
+	out := x.outgoing()
+	if a, _ := x.put(out); a.Code != "" {
+		x.call.event = before
+		return nil
+	}
+	resp, err := x.send(w, out)
+	if err != nil {
+		x.call.event = before
+		return nil
+	}
+	return resp
+}
+
+// wasPut tells the event of the credential that is in the request now.
+func (x *exchange) wasPut(where string) {
+	x.injected = true
+	e := &x.call.event
+	e.Verdict, e.Where, e.Reason, e.State = event.Injected, where, "", ""
+	switch {
+	case x.tries.Previous():
+		e.State, e.Reason = event.Previous, "the new value of the secret is refused so far; the one before it still works and serves"
+	case x.tries.Rotated():
+		e.State, e.Reason = event.Rotated, "the secret had changed; the request was repeated with the new one"
+	case x.tries.Stale():
+		e.State, e.Reason = event.Stale, x.tries.Item().Note
+	}
+}
+
+// discard reads what is left of a short answer and closes it.
+func discard(resp *http.Response) {
+	if resp.ContentLength > maxDiscard || resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		return
+	}
+	go func() {
+		late := time.AfterFunc(discardTime, func() { _ = resp.Body.Close() })
+		defer late.Stop()
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard)
+		_ = resp.Body.Close()
+	}()
+}
