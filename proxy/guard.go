@@ -19,8 +19,9 @@ const keptValues = 16
 // guard knows the secrets that this session has sent, and finds them where they must
 // not be: in responses and in the paths that the log keeps. The zero guard knows none.
 type guard struct {
-	mu    sync.Mutex
-	known atomic.Pointer[known]
+	mu     sync.Mutex
+	known  atomic.Pointer[known]
+	hidden atomic.Pointer[scrub.Scrubber] // see Hide
 }
 
 type known struct {
@@ -168,5 +169,18 @@ func (g *guard) mask(s string) string {
 	if k := g.known.Load(); k != nil && k.all != nil {
 		s, _ = k.all.free.String(s)
 	}
+	s, _ = g.hidden.Load().String(s)
 	return s
+}
+
+// Hide keeps values out of what the log and the screen show of paths and names. They are
+// the child's own credentials, which it was handed on: what it does with them is its
+// business, and is neither refused nor searched for in answers. A second call replaces
+// the values of the first.
+func (p *Proxy) Hide(values []keyring.Secret) {
+	secrets := make([]scrub.Secret, len(values))
+	for i, v := range values {
+		secrets[i] = scrub.Secret{Value: v.Reveal(), Mask: "‹key›"}
+	}
+	p.guard.hidden.Store(scrub.New(secrets))
 }

@@ -24,7 +24,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 		r.URL.Path = "/" // of an absolute form; it is what will be sent
 	}
 	path := r.URL.EscapedPath()
-	c := p.begin(t, r.Method, scheme(r, t), p.guard.mask(path))
+	c := p.begin(t, r.Method, scheme(r, t), inject.MaskPath(t.host, p.guard.mask(path)))
 	if name := program(r); name != "" {
 		c.event.Client = p.guard.mask(name)
 	}
@@ -41,7 +41,11 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 		return
 	}
 	c.in = r
-	c.event.Auth = inject.ClientAuth(r)
+	if c.event.Auth = inject.ClientAuth(r); c.event.Auth == "path" {
+		if _, own := rules.finder.FindString(path); own {
+			c.event.Auth = "placeholder"
+		}
+	}
 	x := p.newExchange(c, t, r)
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
@@ -55,6 +59,11 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 		return
 	}
 	x.service = service
+	if service == nil && p.config.Own != nil && c.event.Service == "" {
+		if own, ok := inject.OwnCredential(r, c.event.Auth); ok {
+			p.config.Own(c.event, own)
+		}
+	}
 	if service != nil {
 		if a, refused := checkOverrides(r, service); refused {
 			c.refuse(w, r, a, event.Denied)

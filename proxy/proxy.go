@@ -123,7 +123,11 @@ type Config struct {
 	Owns func(client, server netip.AddrPort) (program string, ok bool)
 	// Ask holds a call until the human has decided, or ctx has ended; nil denies. It calls
 	// held before it waits, and not where it knows the answer. Optional.
-	Ask      func(ctx context.Context, e event.Event, held func()) Leave
+	Ask func(ctx context.Context, e event.Event, held func()) Leave
+	// Own is shown the credential of the child's own in a call that no service covers,
+	// before the call goes out. The value is in no event. It is called on the request's
+	// path, from many goroutines. Optional.
+	Own      func(e event.Event, own inject.Own)
 	Upstream Upstream
 	Now      func() time.Time // optional
 }

@@ -7,8 +7,8 @@ import (
 
 // ClientAuth names the kind of credential that the child itself sent, for the log:
 // "bearer", "basic", "sigv4", another known scheme of Authorization, the lower-case
-// name of a header ("x-api-key"), "query:NAME", "cookie", or "" for none. Where there
-// are several it names the first in that order. It never returns a part of a value,
+// name of a header ("x-api-key"), "query:NAME", "path", "cookie", or "" for none. Where
+// there are several it names the first in that order. It never returns a part of a value,
 // except for the schemes it knows: `Authorization: KEY` has no scheme, only a key.
 func ClientAuth(req *http.Request) string {
 	if lines := req.Header["Authorization"]; len(lines) > 0 && lines[0] != "" {
@@ -22,10 +22,24 @@ func ClientAuth(req *http.Request) string {
 			return kind
 		}
 	}
+	if req.URL != nil && len(req.URL.Path) >= minPathKey {
+		if _, end := PathKey(hostOf(req), req.URL.EscapedPath()); end > 0 {
+			return "path"
+		}
+	}
 	if len(req.Header["Cookie"]) > 0 {
 		return "cookie"
 	}
 	return ""
+}
+
+// hostOf is the request's host, bare and in small letters.
+func hostOf(req *http.Request) string {
+	host := req.Host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.ToLower(host)
 }
 
 func authScheme(value string) string {
