@@ -300,6 +300,7 @@ func (l *live) environ(o sessionOptions) []string {
 		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy, Withheld: l.envRefs(),
 		Placeholders: l.variables(), Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
 	})
+	l.hide(append(slices.Clone(e.Seen), e.Readmitted...))
 	switch {
 	case len(e.Held) > 0:
 		l.notice("not handed to the agent: %s (readmit with --pass-env NAME)", strings.Join(e.Held, ", "))
@@ -314,6 +315,15 @@ func (l *live) environ(o sessionOptions) []string {
 		l.notice("%s", n)
 	}
 	return e.Vars
+}
+
+// hide keeps the values of variables that the child was handed on out of the log.
+func (l *live) hide(names []string) {
+	var values []keyring.Secret
+	for _, n := range names {
+		values = append(values, keyring.NewSecret([]byte(l.env.get(n))))
+	}
+	l.proxy.Hide(values)
 }
 
 func (l *live) notice(format string, args ...any) {

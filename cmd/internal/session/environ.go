@@ -44,6 +44,8 @@ type Env struct {
 	Held []string
 	// Seen are the credentials of the parent that it does get because of PassAll.
 	Seen []string
+	// Readmitted are those that it gets because of Pass.
+	Readmitted []string
 }
 
 // Environ makes the child's environment. It reads nothing but its argument.
@@ -67,7 +69,9 @@ func environ(c EnvConfig, fold bool) Env {
 		case slices.ContainsFunc(c.Withheld, func(w string) bool { return e.key(w) == e.key(name) }):
 			e.remove(name)
 			env.Held = append(env.Held, name)
-		case !credential || matchPass(c.Pass, name, fold):
+		case !credential:
+		case matchPass(c.Pass, name, fold):
+			env.Readmitted = append(env.Readmitted, name)
 		case c.PassAll:
 			env.Seen = append(env.Seen, name)
 		default:
@@ -91,6 +95,7 @@ func environ(c EnvConfig, fold bool) Env {
 	replaced := func(name string) bool { return standIns[e.key(name)] }
 	env.Held = slices.DeleteFunc(env.Held, replaced)
 	env.Seen = slices.DeleteFunc(env.Seen, replaced)
+	env.Readmitted = slices.DeleteFunc(env.Readmitted, replaced)
 	slices.Sort(env.Held)
 	slices.Sort(env.Seen)
 	env.Vars = e.list()
