@@ -80,7 +80,7 @@ func (b *rulebook) newService(endpoints []discover.Endpoint, op rule.Op) (plan, 
 	for _, s := range b.compiled.Services {
 		endpoints = append(endpoints, discover.Endpoint{Service: s.Name, Covered: true})
 	}
-	suggestions := discover.Suggest(endpoints, known)
+	suggestions := discover.Suggest(endpoints, knowledge(nil))
 	if len(suggestions) != 1 || suggestions[0].Extend {
 		return plan{}, errNoPlan
 	}
@@ -227,21 +227,8 @@ func (b *rulebook) checkSecrets(added *config.Compiled) error {
 	return nil
 }
 
-// target is the file that a new service belongs into: the one that was named, else the
-// project's, else the user's own where there is one, else a new one in the project. A
-// project's is used after an approval alone.
-func (b *rulebook) target() (path string, approvable bool) {
-	env, path := b.live.env, filepath.Join(b.live.env.Dir, config.FileName)
-	if b.path != "" {
-		return b.path, false
-	}
-	f, err := config.Load(config.Options{Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
-	if err != nil || len(f.Sources) == 0 {
-		return path, true // and if that one does not load, the writing says why
-	}
-	last := f.Sources[len(f.Sources)-1] // the project's
-	return last.Path, last.Kind == config.Project
-}
+// target is the file that a new service belongs into, see configTarget.
+func (b *rulebook) target() (path string, approvable bool) { return configTarget(b.live.env, b.path) }
 
 // written says what became of a file.
 type written struct {

@@ -2,13 +2,14 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"agentvault/cmd/internal/auditlog"
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/discover"
 	"agentvault/proxy/event"
@@ -18,9 +19,16 @@ import (
 const statusUncovered = status(1)
 
 type discoverOptions struct {
-	json, write, failUncovered bool
-	config                     string
+	json, write, strict, failUncovered bool
+	config                             string
+	from                               []string // sessions
+	all                                bool
+	since                              time.Duration
+	sinceText                          string
 }
+
+// past says that logs are read and nothing is run.
+func (o *discoverOptions) past() bool { return len(o.from) > 0 || o.all || o.sinceText != "" }
 
 func newDiscoverCommand(env Env) *cli.Command {
 	return &cli.Command{
@@ -28,21 +36,25 @@ func newDiscoverCommand(env Env) *cli.Command {
 		Usage:     "list the endpoints that a session called, and the configuration that covers them",
 		ArgsUsage: "-- COMMAND [ARG...]",
 		Description: `Runs COMMAND like run does, but lets everything pass and hands the environment's own
-credentials on, so that they are seen being used. With --from it reads the log of a
-session that has ended, or of the newest one ("last").`,
+credentials on, so that they are seen being used. With --from, --all or --since it reads
+the logs of sessions that have ended ("last" is the newest). What is covered is said by
+the configuration of then; what would cover the rest, by the configuration of now.`,
 		Flags: append(sessionFlags(env),
 			&cli.StringSliceFlag{Name: "from", Usage: "report on this `SESSION` instead of running one; may be repeated"},
+			&cli.BoolFlag{Name: "all", Usage: "report on every session that has a log"},
+			&cli.StringFlag{Name: "since", Usage: "report on the calls of the last `TIME` (90m, 24h, 7d)"},
 			&cli.BoolFlag{Name: "json", Usage: "print the report as JSON"},
-			&cli.BoolFlag{Name: "write", Usage: "add the services that are missing to agentvault.toml"},
+			&cli.BoolFlag{Name: "write", Usage: "add what is missing to agentvault.toml: services, and rules to those that are there"},
+			&cli.BoolFlag{Name: "strict", Usage: "with --write: then set unmatched = \"deny\""},
 			&cli.BoolFlag{Name: "fail-uncovered", Usage: "exit with 1 if any endpoint is uncovered"},
 		),
 		Action: func(c *cli.Context) error {
-			o := discoverOptions{c.Bool("json"), c.Bool("write"), c.Bool("fail-uncovered"), c.String("config")}
-			if from := c.StringSlice("from"); len(from) > 0 {
-				if c.NArg() > 0 {
-					return usagef("", "discover: either --from or a command, not both")
-				}
-				return discoverFrom(env, from, o)
+			o, err := discoverFlags(c)
+			if err != nil {
+				return err
+			}
+			if o.past() {
+				return discoverPast(env, o)
 			}
 			s, err := sessionFlagValues(env, c)
 			if err != nil {
@@ -53,57 +65,139 @@ session that has ended, or of the newest one ("last").`,
 	}
 }
 
+func discoverFlags(c *cli.Context) (o discoverOptions, err error) {
+	o = discoverOptions{json: c.Bool("json"), write: c.Bool("write"), strict: c.Bool("strict"), failUncovered: c.Bool("fail-uncovered"),
+		config: c.String("config"), from: c.StringSlice("from"), all: c.Bool("all"), sinceText: c.String("since")}
+	if o.sinceText != "" {
+		if o.since, err = days(o.sinceText); err != nil {
+			return o, usagef("", "--since %q: %v", o.sinceText, err)
+		}
+	}
+	ways := 0
+	for _, is := range []bool{len(o.from) > 0, o.all, o.sinceText != ""} {
+		if is {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return o, usagef("", "discover: --from, --all and --since choose sessions in different ways: want one of them")
+	case ways > 0 && c.NArg() > 0:
+		return o, usagef("", "discover: either --from, --all or --since, or a command, not both")
+	case o.strict && !o.write:
+		return o, usagef("agentvault discover --from last --write --strict", "discover: --strict goes with --write")
+	}
+	return o, nil
+}
+
 func discoverRun(ctx context.Context, env Env, s sessionOptions, o discoverOptions) error {
 	s.observe = true
 	return run(ctx, env, s, func(l *live) error {
 		l.mu.Lock()
 		endpoints, over := l.summary.Endpoints()
 		l.mu.Unlock()
-		return discoverReport(env, endpoints, over, shortID(l.id), o)
+		r := &discovery{env: env, options: o, endpoints: endpoints, over: over, session: shortID(l.id), again: "--from " + shortID(l.id), compiled: l.compiled}
+		return r.report()
 	})
 }
 
-func discoverFrom(env Env, sessions []string, o discoverOptions) error {
+// discoverPast reads logs.
+func discoverPast(env Env, o discoverOptions) error {
+	q, r, err := pastSessions(env, o)
+	if err != nil {
+		return err
+	}
 	var folder discover.Folder
-	name := sessions[0]
-	for _, s := range sessions {
-		path, err := findLog(env, s)
-		if err != nil {
-			return err
-		}
-		name = shortID(strings.TrimSuffix(filepath.Base(path), ".jsonl"))
-		for e, err := range event.ReadLog(path) {
-			if err != nil {
-				if !errors.Is(err, event.ErrTorn) {
-					fmt.Fprintf(env.Stderr, "agentvault: %s\n", printable(err.Error()))
-				}
-				continue
-			}
-			folder.Add(&e)
-		}
+	stats, err := q.Each(func(call *event.Event) error {
+		folder.Add(call)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if len(sessions) > 1 {
-		name = ""
+	tellGaps(env, stats)
+	if v, err := viewConfig(env, o.config); err == nil {
+		r.compiled = v.compiled
+	} else {
+		report(env.Stderr, fmt.Errorf("what would cover the rest is told without the configuration, which does not load: %w", err))
 	}
-	return discoverReport(env, folder.Endpoints(), folder.Over(), name, o)
+	r.endpoints, r.over = folder.Endpoints(), folder.Over()
+	return r.report()
 }
 
-func discoverReport(env Env, endpoints []discover.Endpoint, over int, session string, o discoverOptions) error {
-	options := discover.Options{Session: session, Known: known, Over: over}
+// pastSessions chooses the logs.
+func pastSessions(env Env, o discoverOptions) (q auditlog.Query, r *discovery, err error) {
+	r = &discovery{env: env, options: o}
+	if len(o.from) > 0 {
+		for _, name := range o.from {
+			path, err := findLog(env, name)
+			if err != nil {
+				return q, r, err
+			}
+			id := strings.TrimSuffix(filepath.Base(path), ".jsonl")
+			q.Sessions = append(q.Sessions, auditlog.Session{ID: id, Path: path})
+			if path != name { // it is found by its id
+				name = shortID(id)
+			}
+			r.session = name
+			r.again += " --from " + shellWord(name)
+		}
+		if len(o.from) > 1 {
+			r.session = ""
+		}
+		r.again = strings.TrimPrefix(r.again, " ")
+		return q, r, nil
+	}
+	if q.Sessions, err = allSessions(env); err != nil {
+		return q, r, err
+	}
+	r.again = "--all"
+	if o.sinceText != "" {
+		q.Since = time.Now().Add(-o.since)
+		q.Sessions = auditlog.Since(q.Sessions, q.Since)
+		r.again = "--since " + o.sinceText
+	}
+	return q, r, nil
+}
+
+// shellWord quotes a word for a shell where it must be.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+=,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// discovery is a report in the making.
+type discovery struct {
+	env       Env
+	options   discoverOptions
+	endpoints []discover.Endpoint
+	over      int
+	session   string           // its short id, "" for several
+	again     string           // flags that choose the same sessions
+	compiled  *config.Compiled // the configuration of now; nil without one
+}
+
+func (d *discovery) report() error {
+	env, o := d.env, d.options
+	options := discover.Options{Session: d.session, Again: d.again, Knowledge: knowledge(d.compiled), Over: d.over, Location: time.Local}
+	if o.config != "" {
+		options.Again += " --config " + shellWord(o.config)
+	}
 	if isTerminal(env.Stdout) {
 		options.Width, options.Color = width(env.Stdout), env.color(env.Stdout)
 	}
-	suggestions := discover.Suggest(endpoints, known)
-	switch {
-	case o.json:
-		if err := discover.JSON(env.Stdout, endpoints, options); err != nil {
+	suggestions := discover.Suggest(d.endpoints, options.Knowledge)
+	if o.write {
+		options.Again, options.Written = "", true
+	}
+	if o.json {
+		if err := discover.JSON(env.Stdout, d.endpoints, options); err != nil {
 			return err
 		}
-	default:
-		if o.write {
-			options.Session = "" // what it would tell to type is being done
-		}
-		if err := discover.Report(env.Stdout, endpoints, options); err != nil {
+	} else {
+		if err := discover.Report(env.Stdout, d.endpoints, options); err != nil {
 			return err
 		}
 		if !o.write {
@@ -111,65 +205,19 @@ func discoverReport(env Env, endpoints []discover.Endpoint, over int, session st
 		}
 	}
 	if o.write {
-		if err := writeServices(env, suggestions, o.config); err != nil {
+		w := &writing{env: env, named: o.config, compiled: d.compiled, strict: o.strict}
+		if err := w.write(suggestions); err != nil {
 			return err
 		}
 	}
-	if c := discover.CoverageOf(endpoints); o.failUncovered && c.Covered < c.Endpoints {
+	if c := discover.CoverageOf(d.endpoints); o.failUncovered && c.Covered < c.Endpoints {
 		return statusUncovered
 	}
 	return nil
-}
-
-// known is the catalogue as discover asks it.
-func known(host string, port int) (string, bool) {
-	e, ok := config.ForHost(host, port)
-	if !ok {
-		return "", false
-	}
-	s, err := config.Suggest(host, port, "", nil)
-	return e.Name, err == nil && len(s.Hosts) == 0
 }
 
 func printTOML(env Env, suggestions []discover.Suggestion) {
 	for _, s := range suggestions {
 		fmt.Fprintf(env.Stdout, "\n%s", s.TOML())
 	}
-}
-
-// writeServices adds what is missing to the project's file, or to the one that was
-// named. What a service that is there lacks is said, and left to the human's hand.
-func writeServices(env Env, suggestions []discover.Suggestion, path string) error {
-	if path == "" {
-		path = filepath.Join(env.Dir, config.FileName)
-	}
-	var text strings.Builder
-	for _, s := range suggestions {
-		if s.Extend {
-			fmt.Fprint(env.Stderr, printableLines(s.TOML()))
-			continue
-		}
-		fmt.Fprintf(&text, "\n%s", s.TOML())
-	}
-	if text.Len() == 0 {
-		return nil
-	}
-	w, err := addServices(env, path, strings.TrimPrefix(text.String(), "\n"))
-	if err != nil {
-		return err
-	}
-	word := "added to"
-	if w.created {
-		word = "wrote"
-	}
-	fmt.Fprintf(env.Stderr, "agentvault: %s %s\n", word, printable(path))
-	return nil
-}
-
-func printableLines(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		b.WriteString(printable(strings.TrimSuffix(line, "\n")) + "\n")
-	}
-	return b.String()
 }

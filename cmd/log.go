@@ -187,10 +187,15 @@ func writeLog(env Env, c *cli.Context, q auditlog.Query) error {
 	default:
 		stats, err = auditlog.Table(env.Stdout, q, logOptions(env))
 	}
+	tellGaps(env, stats)
+	return err
+}
+
+// tellGaps says what of the logs could not be read.
+func tellGaps(env Env, stats auditlog.Stats) {
 	if stats.Bad > 0 || stats.Lost > 0 {
 		fmt.Fprintf(env.Stderr, "agentvault: %d lines could not be read, %d events were never written; agentvault log verify says more\n", stats.Bad, stats.Lost)
 	}
-	return err
 }
 
 func followLog(ctx context.Context, env Env, sessions []auditlog.Session, filter *auditlog.Filter, raw bool) error {

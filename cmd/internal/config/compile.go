@@ -284,7 +284,7 @@ func (s *Service) endpoints() ([]point, error) {
 			p.auth = s.Auth
 		} else if lacks := ep.Auth.lacks(); lacks != "" {
 			return nil, &lack{fmt.Sprintf("use: %s wants %s beside the secret", e.Title, lacks),
-				strings.TrimSuffix(fmt.Sprintf("write auth = %s; %s", ep.Auth.example().toml(), e.Note), "; ")}
+				strings.TrimSuffix(fmt.Sprintf("write auth = %s; %s", ep.Auth.example().TOML(), e.Note), "; ")}
 		}
 		out = append(out, p)
 	}

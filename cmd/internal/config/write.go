@@ -99,7 +99,7 @@ func ServiceTOML(s Service) string {
 		line("host", tomlList(s.Hosts))
 	}
 	if s.Auth != nil {
-		line("auth", s.Auth.toml())
+		line("auth", s.Auth.TOML())
 	}
 	if !s.Secret.IsZero() {
 		line("secret", tomlString(s.Secret.String()))
@@ -121,7 +121,8 @@ func ServiceTOML(s Service) string {
 	return b.String()
 }
 
-func (a *Auth) toml() string {
+// TOML writes a as the value of the key auth.
+func (a *Auth) TOML() string {
 	parts := []string{"type = " + tomlString(a.Type)}
 	add := func(key, value string) {
 		if value != "" {

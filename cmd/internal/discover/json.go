@@ -58,13 +58,13 @@ func JSON(w io.Writer, endpoints []Endpoint, o Options) error {
 	if d.Endpoints == nil {
 		d.Endpoints = []Endpoint{}
 	}
-	suggestions := Suggest(endpoints, o.Known)
+	suggestions := Suggest(endpoints, o.Knowledge)
 	for _, s := range suggestions {
 		d.Suggestions = append(d.Suggestions, DocumentSuggestion{
 			Name: s.Name, Extend: s.Extend, Use: s.Use, Hosts: s.Hosts, Auth: s.Auth, Secret: s.Secret, Allow: s.Allow, TOML: s.TOML(),
 		})
 	}
-	d.Commands = append(d.Commands, Commands(suggestions, o.Session)...)
+	d.Commands = append(d.Commands, Commands(suggestions, o.Again)...)
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

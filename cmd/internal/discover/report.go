@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"agentvault/cmd/internal/discover/text"
 	"agentvault/proxy/event"
@@ -17,9 +18,16 @@ import (
 type Options struct {
 	Width   int    // columns of the terminal; 0 cuts nothing, for a file or a pipe
 	Color   bool   // SGR colours
-	Session string // the id that `--from` takes; empty leaves the commands that need it out
-	Known   Known  // the catalogue; nil knows nothing
-	Over    int    // calls that Folder.Over could not place
+	Session string // the id, if the report is of one session
+	// Again are the flags that make the same report from logs (--from 7f3a); empty leaves
+	// the commands that need them out.
+	Again string
+	// Written says that the suggestions are being written, so that no command has to.
+	Written bool
+	// Location is that of the times; nil is UTC.
+	Location *time.Location
+	Knowledge
+	Over int // calls that Folder.Over could not place
 }
 
 // Report writes the endpoints, which are in the order of Endpoints, grouped by host: what
@@ -32,6 +40,7 @@ func Report(w io.Writer, endpoints []Endpoint, o Options) error {
 			"A program that ignores HTTPS_PROXY is not seen; agentvault demo shows one that is.\n")
 		return err
 	}
+	r.span(endpoints)
 	for i := range endpoints {
 		r.rows = append(r.rows, r.row(&endpoints[i]))
 	}
@@ -53,7 +62,11 @@ type report struct {
 	rows  []row
 	b     strings.Builder
 
+	first, last time.Time // of all
+	oneDay      bool
+
 	method, path, calls, status, note int // widths
+	median, size, when                int // also widths, 0 where there is no room
 }
 
 // row is one line, ready but for its widths.
@@ -63,6 +76,7 @@ type row struct {
 	kind                      Kind
 	sign, method, path, calls string
 	status, note              string
+	median, size, when        string
 	warn, quiet               bool
 }
 
@@ -70,6 +84,10 @@ func (r *report) row(e *Endpoint) row {
 	x := row{
 		place: e.HostPort(), host: e.Host, port: e.Port, kind: e.Kind,
 		method: event.Escape(e.Method), path: event.Escape(e.Path), calls: text.Count(e.Calls, "call"), status: statuses(e),
+		median: "—", size: text.Bytes(e.Sent + e.Received), when: r.times(e.First, e.Last),
+	}
+	if e.Median > 0 {
+		x.median = text.Duration(e.Median)
 	}
 	switch e.Kind {
 	case Tunnel:
@@ -83,11 +101,53 @@ func (r *report) row(e *Endpoint) row {
 		}
 	default:
 		x.sign, x.note, x.warn = signOf(e), NoteOf(e), !e.Covered && (e.Grade == Credential || e.Grade == Refused || e.Service != "")
+		if r.o.coveredNow(e) {
+			x.sign, x.note, x.warn = "●", "covered by now", false
+		}
 		x.quiet = !x.warn
 		return x
 	}
-	x.method, x.calls, x.status = "", text.Count(e.Calls, "connection"), ""
+	x.method, x.calls, x.status, x.median = "", text.Count(e.Calls, "connection"), "", ""
+	if e.Label != "" {
+		x.note = strings.TrimSuffix(e.Label+", "+x.note, ", ")
+	}
 	return x
+}
+
+func (r *report) local(t time.Time) time.Time {
+	if r.o.Location == nil {
+		return t.UTC()
+	}
+	return t.In(r.o.Location)
+}
+
+// span finds the first call and the last.
+func (r *report) span(endpoints []Endpoint) {
+	for i := range endpoints {
+		e := &endpoints[i]
+		if r.first.IsZero() || e.First.Before(r.first) {
+			r.first = e.First
+		}
+		if e.Last.After(r.last) {
+			r.last = e.Last
+		}
+	}
+	r.first, r.last = r.local(r.first), r.local(r.last)
+	r.oneDay = r.first.Format(time.DateOnly) == r.last.Format(time.DateOnly)
+}
+
+// times gives the first and the last call of an endpoint: the time of day where that
+// says it, otherwise the days.
+func (r *report) times(first, last time.Time) string {
+	form := "01-02"
+	if r.oneDay {
+		form = "15:04"
+	}
+	from, to := r.local(first).Format(form), r.local(last).Format(form)
+	if from == to {
+		return from
+	}
+	return from + "–" + to
 }
 
 // signOf is the sign before a call.
@@ -122,8 +182,13 @@ func NoteOf(e *Endpoint) string {
 		note = "not in allow"
 	case len(e.Auth) > 0:
 		note = carried(e.Auth[0])
+		if len(e.Auth) > 1 && e.Auth[1] != e.Auth[0] {
+			note += ", " + carried(e.Auth[1])
+		}
 	case e.Grade == Refused:
 		note = "refused, no credential"
+	case e.Grade == Writes:
+		note = "writes, no credential"
 	default:
 		note = "no credential"
 	}
@@ -143,6 +208,8 @@ func carried(auth string) string {
 		return "own user and password"
 	case "cookie":
 		return "own cookie"
+	case "path":
+		return "own key in the path"
 	case "query":
 		return "own key in ?" + event.Escape(name)
 	case "sigv4":
@@ -189,6 +256,12 @@ func (r *report) layout() {
 		}
 		r.path = max(r.path, text.Width(x.path))
 		r.note = max(r.note, text.Width(x.note))
+		if r.o.Width <= 0 || r.o.Width >= wide {
+			r.when = max(r.when, text.Width(x.when))
+		}
+		if r.o.Width <= 0 || r.o.Width >= medium {
+			r.median, r.size = max(r.median, text.Width(x.median)), max(r.size, text.Width(x.size))
+		}
 	}
 	if r.o.Width <= 0 {
 		return
@@ -204,8 +277,19 @@ func (r *report) layout() {
 // margin is what stands before the method: two blanks, the sign, a blank.
 const margin = 4
 
+// From these widths of a terminal on there is room for duration and bytes, and for times.
+const medium, wide = 100, 120
+
 // fixed is the width of all that is neither path nor note.
-func (r *report) fixed() int { return margin + r.method + 1 + 2 + r.calls + 3 + r.status + 3 }
+func (r *report) fixed() int {
+	n := margin + r.method + 1 + 2 + r.calls + 3 + r.status + 3
+	for _, column := range []int{r.median, r.size, r.when} {
+		if column > 0 {
+			n += 2 + column
+		}
+	}
+	return n
+}
 
 // heading writes the line of a host and what stands behind it.
 func (r *report) heading(endpoints []Endpoint, x row) {
@@ -247,10 +331,8 @@ func (r *report) state(endpoints []Endpoint, x row) (state string, warn bool) {
 	case !calls:
 		return "connections only", false
 	}
-	if r.o.Known != nil {
-		if name, _ := r.o.Known(x.host, x.port); name != "" {
-			return "known service, not configured", true
-		}
+	if r.o.entry(x.host, x.port).Name != "" {
+		return "known service, not configured", true
 	}
 	return "unknown", true
 }
@@ -273,6 +355,14 @@ func (r *report) write(x row) {
 		wide := r.method + 1 + r.path
 		line += text.Left(text.Cut(x.path, wide), wide) + "  " + text.Left(x.calls, r.calls+3+r.status)
 	}
+	for _, column := range []struct {
+		text  string
+		width int
+	}{{x.median, r.median}, {x.size, r.size}, {x.when, r.when}} {
+		if column.width > 0 {
+			line += "  " + r.style.Dim(text.Right(column.text, column.width))
+		}
+	}
 	if note := text.CutEnd(x.note, r.note); note != "" {
 		if x.warn {
 			note = r.style.Warning(note)
@@ -287,9 +377,15 @@ func (r *report) write(x row) {
 // end writes the coverage and what to type next.
 func (r *report) end(endpoints []Endpoint) {
 	c := CoverageOf(endpoints)
-	r.b.WriteByte('\n')
+	fmt.Fprintf(&r.b, "\n%s\n", r.style.Dim(r.period()))
 	if r.o.Over > 0 {
 		fmt.Fprintf(&r.b, "And %s to more endpoints than a report holds.\n", text.Count(r.o.Over, "call"))
+	}
+	now := 0
+	for i := range endpoints {
+		if e := &endpoints[i]; e.Kind == Call && r.o.coveredNow(e) {
+			now++
+		}
 	}
 	switch {
 	case c.Endpoints == 0:
@@ -300,15 +396,38 @@ func (r *report) end(endpoints []Endpoint) {
 		return
 	}
 	fmt.Fprintf(&r.b, "%s, %s covered (%d %%).", text.Count(c.Endpoints, "endpoint"), text.Number(c.Covered), c.Percent)
-	commands := Commands(Suggest(endpoints, r.o.Known), r.o.Session)
+	if now > 0 {
+		fmt.Fprintf(&r.b, " The configuration of now covers %s more.", text.Number(now))
+	}
+	commands := Commands(Suggest(endpoints, r.o.Knowledge), r.o.Again)
 	if len(commands) == 0 {
 		r.b.WriteString("\n")
 		return
 	}
-	fmt.Fprintf(&r.b, " %s the rest:\n", covers(len(commands)))
+	if r.o.Written {
+		r.b.WriteString(" What is being written needs:\n")
+	} else {
+		fmt.Fprintf(&r.b, " %s the rest:\n", covers(len(commands)))
+	}
 	for _, line := range commands {
 		r.b.WriteString("  " + line + "\n")
 	}
+}
+
+// period is a line about when all this was, and what its columns are.
+func (r *report) period() string {
+	to := r.last.Format("15:04")
+	if !r.oneDay {
+		to = r.last.Format("2006-01-02 15:04")
+	}
+	line := "From " + r.first.Format("2006-01-02 15:04") + " to " + to
+	switch {
+	case r.when > 0:
+		return line + "; median duration, bytes both ways, first and last call."
+	case r.median > 0:
+		return line + "; median duration, bytes both ways."
+	}
+	return line + "."
 }
 
 // covers is the start of a sentence about n commands.
@@ -320,22 +439,42 @@ func covers(n int) string {
 	return strconv.Itoa(n) + " commands cover"
 }
 
-// Commands gives what to type so that the suggestions become services: a secret each
-// where one is needed, then the command that writes the configuration from the session.
-func Commands(suggestions []Suggestion, session string) []string {
+// Commands gives what to type so that the suggestions become services: the secrets where
+// some are needed, then the command that writes the configuration from the session.
+func Commands(suggestions []Suggestion, again string) []string {
 	var all []string
 	for _, s := range suggestions {
 		if !s.NeedsSecret() {
 			continue
 		}
-		line := "agentvault secret set " + s.Name
-		for _, h := range s.Hosts {
-			line += " --host " + h
+		hosts := s.bindable()
+		all = append(all, "agentvault secret set "+s.Name+hosts)
+		for _, name := range s.Entry.More {
+			all = append(all, "agentvault secret set "+name+hosts)
 		}
-		all = append(all, line)
 	}
-	if len(suggestions) > 0 && session != "" {
-		all = append(all, "agentvault discover --from "+event.Escape(session)+" --write")
+	if len(suggestions) > 0 && again != "" {
+		all = append(all, "agentvault discover "+event.Escape(again)+" --write")
 	}
 	return all
+}
+
+// manyHosts is from where a command that lists them is read by nobody.
+const manyHosts = 4
+
+// bindable are the flags that bind a secret to all hosts of the service. The hosts of a
+// known service may be left out where the secret has the service's name.
+func (s *Suggestion) bindable() string {
+	hosts := s.Hosts
+	if s.Use != "" && !s.Entry.OwnHost {
+		hosts = s.Entry.Hosts
+		if len(hosts) >= manyHosts && s.Name == s.Use && len(s.Entry.More) == 0 {
+			return ""
+		}
+	}
+	var b strings.Builder
+	for _, h := range hosts {
+		b.WriteString(" --host " + h)
+	}
+	return b.String()
 }

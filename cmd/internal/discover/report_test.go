@@ -15,7 +15,7 @@ func TestReport(t *testing.T) {
 	endpoints := Endpoints(agentSession())
 	for _, width := range []int{0, 80, 120} {
 		var b bytes.Buffer
-		if err := Report(&b, endpoints, Options{Width: width, Session: "7f3a", Known: known}); err != nil {
+		if err := Report(&b, endpoints, Options{Width: width, Session: "7f3a", Again: "--from 7f3a", Knowledge: known}); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, fmt.Sprintf("report_%d.golden", width), b.Bytes())
@@ -29,7 +29,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := Report(&b, endpoints, Options{Width: 100, Color: true, Session: "7f3a", Known: known}); err != nil {
+	if err := Report(&b, endpoints, Options{Width: 100, Color: true, Session: "7f3a", Again: "--from 7f3a", Knowledge: known}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "report_color.golden", b.Bytes())
@@ -55,7 +55,7 @@ func TestReportShort(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, Endpoints(agentSession()), Options{Session: "7f3a", Known: known}); err != nil {
+	if err := JSON(&b, Endpoints(agentSession()), Options{Session: "7f3a", Again: "--from 7f3a", Knowledge: known}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "report_json.golden", b.Bytes())

@@ -85,14 +85,20 @@ func agentSession() []event.Event {
 	return s.events
 }
 
-func known(host string, port int) (string, bool) {
+var known = Knowledge{Entry: func(host string, _ int) (Entry, bool) {
 	switch host {
 	case "api.linear.app":
-		return "linear", true
+		return Entry{Name: "linear", Hosts: []string{"api.linear.app"}}, true
 	case "api.github.com", "github.com":
-		return "github", true
-	case "acme.openai.azure.com":
-		return "azure-openai", false
+		return Entry{Name: "github", Hosts: []string{"api.github.com", "github.com"}}, true
+	case "acme.openai.azure.com", "other.openai.azure.com":
+		return Entry{Name: "azure-openai", OwnHost: true}, true
+	case "api.twilio.com":
+		return Entry{Name: "twilio", Hosts: []string{"api.twilio.com"}, Auth: `{ type = "basic", user = "YOUR-USER" }`, Note: "the user is the account SID"}, true
+	case "s3.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com":
+		return Entry{Name: "aws", OwnHost: true, OneAccount: true, Auth: `{ type = "sigv4", access_key_id = "keychain:aws-id" }`, Note: "a secret too", More: []string{"aws-id"}}, true
+	case "api.uptimerobot.com":
+		return Entry{Name: "uptimerobot", Hosts: []string{"api.uptimerobot.com"}, Unseen: true}, true
 	}
-	return "", false
-}
+	return Entry{}, false
+}}

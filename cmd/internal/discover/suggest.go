@@ -12,10 +12,55 @@ import (
 	"agentvault/proxy/rule"
 )
 
-// Known tells the name under which the catalogue has a host and port. ok says that `use`
-// alone then makes a service that loads; a name without ok is an entry whose accounts
-// have hosts of their own, and the service names the host too.
-type Known func(host string, port int) (catalogueName string, ok bool)
+// Entry is what the catalogue knows of the service that a host belongs to.
+type Entry struct {
+	Name  string
+	Hosts []string // as a binding has them
+	// OwnHost says that `use` alone does not tell the hosts: every account has some of its
+	// own, so the service names them.
+	OwnHost bool
+	// OneAccount says that the hosts that were seen are one account's, as those of a cloud
+	// are; otherwise each of them is another's.
+	OneAccount bool
+	// Auth is the TOML value that the service has to say beside use, "" for none, and Note
+	// what of it the human has to put right.
+	Auth, Note string
+	// More are further secrets that Auth names.
+	More []string
+	// Unseen says that the credential stands in the body, where no log sees it.
+	Unseen bool
+}
+
+// Knowledge is what a suggestion takes into account beside the endpoints. The zero
+// Knowledge knows nothing.
+type Knowledge struct {
+	// Entry looks a host and port up in the catalogue.
+	Entry func(host string, port int) (Entry, bool)
+	// Now asks the configuration as it is: whether it covers the endpoint by now, and
+	// otherwise which service covers its place and lacks the rule. nil goes by what the
+	// events say.
+	Now func(e *Endpoint) (service string, covered bool)
+	// Names are the services that there are, whose names are taken.
+	Names []string
+}
+
+func (k Knowledge) entry(host string, port int) Entry {
+	if k.Entry != nil {
+		if e, ok := k.Entry(host, port); ok {
+			return e
+		}
+	}
+	return Entry{}
+}
+
+// coveredNow reports whether an endpoint that was not covered is so by now.
+func (k Knowledge) coveredNow(e *Endpoint) bool {
+	if k.Now == nil || e.Covered {
+		return false
+	}
+	_, covered := k.Now(e)
+	return covered
+}
 
 // Suggestion is a service that would cover endpoints which none covers.
 type Suggestion struct {
@@ -23,18 +68,20 @@ type Suggestion struct {
 	// Extend says that a service of that name covers the host already and only lacks
 	// the rules in Allow.
 	Extend bool
-	Use    string // the catalogue's name; then auth comes from there, and the hosts unless OwnHost
-	// OwnHost says that the catalogue has no host for Use.
-	OwnHost bool
-	Hosts   []string // as the configuration writes them, with the port where it is not 443
-	Host    string   // the first host, bare
-	Port    int      // of Host
+	Use    string   // the catalogue's name; then auth comes from there, and the hosts unless OwnHost
+	Entry  Entry    // of the catalogue, with Use
+	Hosts  []string // as the configuration writes them, with the port where it is not 443
+	Host   string   // the first host, bare
+	Port   int      // of Host
 	// Auth is the kind of credential that was seen, as in Event.Auth, or "none". A service
 	// without a credential is suggested so that its host is listed and allowed.
 	Auth     string
 	Signed   string   // the scheme with which the agent signs each request itself; Auth is then "none"
 	Secret   string   // the ref to store the credential under; empty for none
 	Insecure bool     // plain HTTP on loopback with a credential
+	NoEnv    bool     // the entry's variables belong to another service already
+	Env      []string // variables in which the child held the credential; empty is the entry's
+	User     string   // of basic auth, where it is known
 	Allow    []string // as narrow as what was seen, sorted
 }
 
@@ -43,10 +90,12 @@ func (s *Suggestion) NeedsSecret() bool { return s.Secret != "" && !s.Extend }
 
 // Suggest gives the services that would cover the endpoints which are not, one for each
 // host or entry of the catalogue, in the order of the hosts. What no service can cover
-// (tunnels, direct connections, a path that is always refused) is left out. A nil known
-// knows nothing.
-func Suggest(endpoints []Endpoint, known Known) []Suggestion {
-	s := suggesting{known: known, names: make(map[string]bool), services: make(map[string]string), by: make(map[string]*suggested)}
+// (tunnels, direct connections, a path that is always refused) is left out.
+func Suggest(endpoints []Endpoint, k Knowledge) []Suggestion {
+	s := suggesting{k: k, names: make(map[string]bool), services: make(map[string]string), by: make(map[string]*suggested), uses: make(map[string]bool)}
+	for _, name := range k.Names {
+		s.names[name] = true
+	}
 	for i := range endpoints {
 		e := &endpoints[i]
 		if e.Service != "" {
@@ -65,8 +114,9 @@ func Suggest(endpoints []Endpoint, known Known) []Suggestion {
 }
 
 type suggesting struct {
-	known    Known
+	k        Knowledge
 	names    map[string]bool   // taken
+	uses     map[string]bool   // entries that a suggestion has the variables of
 	services map[string]string // host and port: the service that covers a part of it
 	by       map[string]*suggested
 	order    []*suggested
@@ -86,21 +136,27 @@ func (s *suggesting) add(e *Endpoint) {
 	if place == "" {
 		return
 	}
-	use, whole := "", true
-	if s.known != nil && e.Scheme != "http" && e.Scheme != "ws" {
-		use, whole = s.known(e.Host, e.Port)
-	}
 	service := cmp.Or(e.Service, s.services[e.HostPort()])
+	if s.k.Now != nil {
+		var covered bool
+		if service, covered = s.k.Now(e); covered {
+			return
+		}
+	}
+	var entry Entry
+	if e.Scheme != "http" && e.Scheme != "ws" {
+		entry = s.k.entry(e.Host, e.Port)
+	}
 	key := place
 	switch {
 	case service != "":
 		key = "service " + service
-	case use != "" && whole:
-		key = "use " + use
+	case entry.Name != "" && (!entry.OwnHost || entry.OneAccount):
+		key = "use " + entry.Name
 	}
 	p := s.by[key]
 	if p == nil {
-		p = &suggested{Suggestion: Suggestion{Name: service, Extend: service != "", Use: use, OwnHost: use != "" && !whole, Host: e.Host, Port: e.Port},
+		p = &suggested{Suggestion: Suggestion{Name: service, Extend: service != "", Use: entry.Name, Entry: entry, Host: e.Host, Port: e.Port},
 			scheme: e.Scheme, auth: make(map[string]int), allow: make(map[string]bool)}
 		s.by[key] = p
 		s.order = append(s.order, p)
@@ -136,35 +192,43 @@ func (s *suggesting) finish() []Suggestion {
 		p.Allow = slices.Sorted(maps.Keys(p.allow))
 		p.Auth = p.strongest()
 		if p.Extend {
-			p.Use, p.OwnHost = "", false
-			all = append(all, p.Suggestion)
-			continue
-		}
-		// A known host that nobody showed a credential to, and that answered all the same,
-		// is public here: its service would ask for a secret that nobody has.
-		if p.Auth == "" && p.refused && p.Use != "" {
-			p.Auth = "unknown"
-		}
-		if p.Use == "" && signed(p.Auth) {
-			p.Signed, p.Auth = p.Auth, "none"
-		}
-		name := p.Use
-		if p.Auth == "" || p.Auth == "none" {
-			p.Auth, p.Use, p.OwnHost = "none", "", false
-		}
-		if name == "" {
-			name = nameOf(p.Host, p.Port)
-		}
-		p.Name = s.unique(name)
-		if p.Auth != "none" {
-			p.Secret = "keychain:" + p.Name
-			if p.scheme == "http" || p.scheme == "ws" {
-				p.plain()
-			}
+			p.Use, p.Entry = "", Entry{}
+		} else {
+			s.complete(p)
 		}
 		all = append(all, p.Suggestion)
 	}
 	return all
+}
+
+// complete fills in what a new service needs.
+func (s *suggesting) complete(p *suggested) {
+	// A known host that nobody showed a credential to, and that answered all the same, is
+	// public here: its service would ask for a secret that nobody has.
+	if p.Auth == "" && (p.refused || p.Entry.Unseen) && p.Use != "" {
+		p.Auth = "unknown"
+	}
+	if p.Use == "" && signed(p.Auth) {
+		p.Signed, p.Auth = p.Auth, "none"
+	}
+	name := p.Use
+	if p.Auth == "" || p.Auth == "none" {
+		p.Auth, p.Use, p.Entry = "none", "", Entry{}
+	}
+	if name == "" {
+		name = nameOf(p.Host, p.Port)
+	}
+	p.Name = s.unique(name)
+	if p.Auth != "none" {
+		p.Secret = "keychain:" + p.Name
+		if p.scheme == "http" || p.scheme == "ws" {
+			p.plain()
+		}
+	}
+	if p.Use != "" {
+		p.NoEnv = s.uses[p.Use]
+		s.uses[p.Use] = true
+	}
 }
 
 // plain says what becomes of a credential over plain HTTP: the proxy adds it on loopback

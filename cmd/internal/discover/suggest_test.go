@@ -2,6 +2,7 @@ package discover
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -83,6 +84,14 @@ func TestSuggest(t *testing.T) {
 		{"known and public", []event.Event{call("api.github.com", 443, "", 200)}, []string{`host   = "api.github.com"`, `auth   = "none"`}, "secret"},
 		{"known, with a host of its own", []event.Event{call("acme.openai.azure.com", 443, "api-key", 200)},
 			[]string{`use    = "azure-openai"`, `host   = "acme.openai.azure.com"`, "secret"}, "auth "},
+		{"known, two tenants", []event.Event{call("acme.openai.azure.com", 443, "api-key", 200), call("other.openai.azure.com", 443, "api-key", 200)},
+			[]string{"[service.azure-openai]", "[service.azure-openai-2]", "env    = []"}, "auth "},
+		{"known, with a user that nobody knows", []event.Event{call("api.twilio.com", 443, "basic", 200)},
+			[]string{`use    = "twilio"`, `auth   = { type = "basic", user = "YOUR-USER" }  # the user is the account SID`}, "host "},
+		{"known, hosts of one account", []event.Event{call("s3.eu-west-1.amazonaws.com", 443, "sigv4", 200), call("sqs.eu-west-1.amazonaws.com", 443, "sigv4", 200)},
+			[]string{`use    = "aws"`, `host   = ["s3.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"]`, `access_key_id = "keychain:aws-id"`}, "aws-2"},
+		{"known, its key in the body", []event.Event{call("api.uptimerobot.com", 443, "", 200)}, []string{`use    = "uptimerobot"`, "secret"}, "none"},
+		{"a key in the path", []event.Event{call("bots.acme.test", 443, "path", 200)}, []string{`auth   = "path"`, "secret"}, "use "},
 		{"unknown with a bearer token", []event.Event{call("api.acme.test", 443, "bearer", 200)}, []string{"[service.acme]", `host   = "api.acme.test"`, `auth   = "bearer"`, `"keychain:acme"`}, "use "},
 		{"unknown without a key", []event.Event{call("cdn.acme.test", 443, "", 200)}, []string{"[service.cdn-acme]", `auth   = "none"`}, "secret"},
 		{"another port", []event.Event{call("acme.test", 8443, "x-api-key", 200)}, []string{"[service.acme-8443]", `"acme.test:8443"`, `{ type = "header", name = "X-Api-Key" }`}, "use "},
@@ -137,8 +146,54 @@ func TestSuggestAllow(t *testing.T) {
 	if !reflect.DeepEqual(allow, want) {
 		t.Errorf("got %q, want %q", allow, want)
 	}
-	if got := Suggest(nil, nil); len(got) != 0 {
+	if got := Suggest(nil, Knowledge{}); len(got) != 0 {
 		t.Errorf("nothing suggests %v", got)
+	}
+}
+
+// What the configuration of now covers is not suggested again, and a name that a service
+// has is not given twice.
+func TestSuggestForTheConfigurationOfNow(t *testing.T) {
+	k := known
+	k.Names = []string{"linear", "evil"}
+	k.Now = func(e *Endpoint) (string, bool) {
+		switch {
+		case e.Host == "billing.acme.test":
+			return "billing", true
+		case e.Method == "DELETE":
+			return "gh", false
+		}
+		return "", false
+	}
+	var got []string
+	for _, s := range Suggest(Endpoints(agentSession()), k) {
+		got = append(got, fmt.Sprint(s.Name, " ", s.Extend, " ", s.Allow))
+	}
+	want := []string{"gh true [DELETE /repos/*/*/hooks/*]", "linear-2 false [GET /sse POST /graphql]", "evil-2 false [GET /*]", "telemetry-example false [POST /v1/events]"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	call := func(host, auth string) event.Event {
+		return event.Event{Phase: event.End, Method: "GET", Scheme: "https", Host: host, Port: 443, Path: "/v1/x", Auth: auth, Status: 200, Verdict: event.Uncovered}
+	}
+	k := known
+	for _, tt := range []struct {
+		name   string
+		events []event.Event
+		want   []string
+	}{
+		{"all hosts of a known service", []event.Event{call("api.github.com", "bearer")}, []string{"agentvault secret set github --host api.github.com --host github.com", "agentvault discover --all --write"}},
+		{"two secrets", []event.Event{call("s3.eu-west-1.amazonaws.com", "sigv4")},
+			[]string{"agentvault secret set aws --host s3.eu-west-1.amazonaws.com", "agentvault secret set aws-id --host s3.eu-west-1.amazonaws.com", "agentvault discover --all --write"}},
+		{"none", []event.Event{call("cdn.test", "")}, []string{"agentvault discover --all --write"}},
+		{"nothing", nil, nil},
+	} {
+		if got := Commands(Suggest(Endpoints(tt.events), k), "--all"); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

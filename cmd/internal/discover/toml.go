@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -20,18 +21,20 @@ func (s Suggestion) TOML() string {
 	if s.Use != "" {
 		fmt.Fprintf(&b, "use    = %s\n", quote(s.Use))
 	}
-	if s.Use == "" || s.OwnHost {
+	if s.Use == "" || s.Entry.OwnHost {
 		fmt.Fprintf(&b, "host   = %s\n", list(s.Hosts, true))
 	}
-	if s.Use == "" {
-		auth, comment := s.auth()
-		if s.Signed != "" {
-			comment = "  # the agent signs its requests itself (" + s.Signed + ")"
-		}
+	if auth, comment := s.auth(); auth != "" {
 		fmt.Fprintf(&b, "auth   = %s%s\n", auth, comment)
 	}
 	if s.Secret != "" {
 		fmt.Fprintf(&b, "secret = %s\n", quote(s.Secret))
+	}
+	switch {
+	case len(s.Env) > 0:
+		fmt.Fprintf(&b, "env    = %s\n", list(s.Env, false))
+	case s.NoEnv:
+		b.WriteString("env    = []  # its variables are those of another service\n")
 	}
 	if s.Insecure {
 		b.WriteString("insecure = true  # plain HTTP, on loopback\n")
@@ -41,17 +44,41 @@ func (s Suggestion) TOML() string {
 }
 
 // auth gives the value of the key auth for the kind of credential that was seen, and a
-// comment where something had to be guessed.
+// comment where something had to be guessed; "" where the catalogue says all.
 func (s Suggestion) auth() (value, comment string) {
+	switch {
+	case s.Use != "" && s.Entry.Auth != "":
+		if strings.Contains(s.Entry.Auth, unknownUser) && s.User != "" {
+			return strings.Replace(s.Entry.Auth, unknownUser, quote(s.User), 1), ""
+		}
+		return s.Entry.Auth, "  # " + cmp.Or(s.Entry.Note, "to be filled in")
+	case s.Use != "":
+		return "", ""
+	case s.Signed != "":
+		return `"none"`, "  # the agent signs its requests itself (" + s.Signed + ")"
+	}
+	return s.seen()
+}
+
+// unknownUser stands in Entry.Auth for a user name that only the human knows.
+const unknownUser = `"YOUR-USER"`
+
+// seen is auth for a host that the catalogue does not know.
+func (s Suggestion) seen() (value, comment string) {
 	kind, name, named := strings.Cut(s.Auth, ":")
 	switch kind {
 	case "none", "":
 		return `"none"`, ""
+	case "path":
+		return `"path"`, "  # where the agent writes its placeholder"
 	case "bearer":
 		return `"bearer"`, ""
 	case "placeholder", "unknown":
 		return `"bearer"`, "  # a guess: see the service's documentation"
 	case "basic":
+		if s.User != "" {
+			return fmt.Sprintf(`{ type = "basic", user = %s }`, quote(s.User)), ""
+		}
 		return `{ type = "basic", user = "user" }`, "  # the user name that goes with the secret"
 	case "query":
 		if named {
