@@ -124,6 +124,13 @@ func newWorld(dir string) (*world, error) {
 	return w, nil
 }
 
+// saw is all that has come so far.
+func (w *world) saw() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen.String()
+}
+
 func (w *world) close() {
 	_ = w.door.Close()
 	_ = w.api.Close()
@@ -235,13 +242,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // upstream-saw PATTERN: a line of a request to the upstream matches.
 func upstreamSaw(ts *testscript.TestScript, neg bool, args []string) {
-	w := ts.Value(worldKey{}).(*world)
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	saw := ts.Value(worldKey{}).(*world).saw()
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	if re.MatchString(w.seen.String()) == neg {
-		ts.Fatalf("the upstream saw:\n%s", w.seen.String())
+	if re.MatchString(saw) == neg {
+		ts.Fatalf("the upstream saw:\n%s", saw)
 	}
 }
 
@@ -286,7 +291,7 @@ func finds(ts *testscript.TestScript, neg bool, args []string) {
 
 // waits GLOB: waits until a file is there.
 func waits(ts *testscript.TestScript, neg bool, args []string) {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		files, _ := filepath.Glob(ts.MkAbs(args[0]))
 		if (len(files) > 0) != neg {
@@ -306,7 +311,7 @@ func ends(ts *testscript.TestScript, neg bool, args []string) {
 	if n != 0 {
 		ts.Check(syscall.Kill(pid, n))
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
 			return

@@ -15,6 +15,7 @@ type askScreen struct {
 	*screen
 	world *world
 	dir   string
+	about string // what was asked last
 }
 
 func newAskScreen(t *testing.T, script string) *askScreen {
@@ -26,7 +27,7 @@ func newAskScreen(t *testing.T, script string) *askScreen {
 	}
 	t.Cleanup(w.close)
 	s := &askScreen{newScreen(t, "HTTPS_PROXY=http://"+w.door.Addr().String(), "SSL_CERT_FILE="+w.roots, "NO_COLOR=1",
-		"API_KEY="+secretValue, "DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(dir, "no-bus")), w, dir}
+		"API_KEY="+secretValue, "DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(dir, "no-bus")), w, dir, ""}
 	write(t, filepath.Join(dir, "agent"), "#!/bin/sh\nagent="+testBinary(t, "fakeagent")+"\n"+script)
 	if err := os.Chmod(filepath.Join(dir, "agent"), 0o700); err != nil {
 		t.Fatal(err)
@@ -35,15 +36,12 @@ func newAskScreen(t *testing.T, script string) *askScreen {
 	return s
 }
 
-func (s *askScreen) saw(text string) bool {
-	s.world.mu.Lock()
-	defer s.world.mu.Unlock()
-	return strings.Contains(s.world.seen.String(), text)
-}
+func (s *askScreen) saw(text string) bool { return strings.Contains(s.world.saw(), text) }
 
 // asks waits for a question about what, on a row of ours: one of the last three.
 func (s *askScreen) asks(what string) {
 	s.t.Helper()
+	s.about = what
 	s.poll("nothing asks about "+what, func(now string) bool { return asked(now, what) })
 }
 
@@ -57,12 +55,27 @@ func asked(now, what string) bool {
 	return false
 }
 
-// answer presses the hotkey and a key once the question counts as seen.
+// answer presses the hotkey and a key once the question counts as seen, as people do: again
+// when nothing comes of it. On a machine that is busy enough both keys arrive at once, and count
+// as pasted.
 func (s *askScreen) answer(key string) {
-	time.Sleep(time.Second) // twice the time that a question has to be looked at
-	s.keys("C-]")
-	time.Sleep(500 * time.Millisecond) // longer than a key is waited for at other times
-	s.keys(key)
+	s.t.Helper()
+	time.Sleep(time.Second) // at least: twice the time that a question has to be looked at
+	again := time.Now()
+	s.poll("the question about "+s.about+" stays", func(now string) bool {
+		for _, row := range strings.Split(now, "\n") {
+			if strings.Contains(row, "? allow") && strings.Contains(row, s.about) {
+				if time.Now().After(again) {
+					s.keys("C-]")
+					time.Sleep(500 * time.Millisecond)
+					s.keys(key)
+					again = time.Now().Add(3 * time.Second)
+				}
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Nothing leaves before the answer. Once is for those that wait; no is an answer that says
@@ -90,10 +103,10 @@ read line
 	s.answer("s")
 	s.until("the agent is done", "GET api.example.test/users/* is allowed for this session")
 	if !s.saw("/users/1") || s.saw("/users/2") || !s.saw("/users/3") || !s.saw("/users/4") {
-		t.Errorf("the upstream saw\n%s", s.world.seen.String())
+		t.Errorf("the upstream saw\n%s", s.world.saw())
 	}
 	s.keys("Enter")
-	s.until("4 calls", "ready$")
+	s.over("4 calls")
 	s.restored()
 }
 
@@ -114,12 +127,11 @@ read line
 	}
 	s.answer("w")
 	s.until(`allowed for this session; later ones ask until "POST /refunds"`)
-	s.poll("the call did not go out with its credential", func(string) bool { return s.saw("POST api.example.test/refunds\n") })
-	if strings.Count(s.world.seen.String(), "Authorization: Bearer "+secretValue) != 2 {
-		t.Errorf("the upstream saw\n%s", s.world.seen.String())
-	}
+	poll(t, "the call did not go out with its credential", s.world.saw, func(saw string) bool {
+		return strings.Contains(saw, "POST api.example.test/refunds\n") && strings.Count(saw, "Authorization: Bearer "+secretValue) == 2
+	})
 	s.keys("Enter")
-	s.until("2 calls · 2 injected", "ready$")
+	s.over("2 calls · 2 injected")
 }
 
 // Whatever the child prints and whatever is typed into it, the question stays where it is
@@ -128,7 +140,7 @@ func TestAskCannotBeForged(t *testing.T) {
 	s := newAskScreen(t, `
 stty -echo
 $agent get https://evil.example.test/ &
-sleep 1
+until [ -e asked ]; do sleep 0.05; done
 printf '\033[2J\033[24;1H  ? allow  GET good.example.test/\033[23;1H  ^] [o]nce [s]ession al[w]ays [d]eny'
 printf '\033[r\033[22;24r\033[?6h\033[H\033[J\033[?6l\033[r\033[999B\033[2K\033[A\033[2K\033[A\033[2K'
 printf '\033[?1049h\033[H\033[2J\033[999;1HFAKE\033[?1049l\033c\033[!p'
@@ -142,13 +154,11 @@ wait
 `)
 	s.keys("agentvault run --unmatched ask -- ./agent", "Enter")
 	s.asks("GET evil.example.test/")
+	write(t, filepath.Join(s.dir, "asked"), "")
 	s.until("GET good.example.test/") // its text is text
 	s.keys("o", "s", "w", "d", "Enter")
-	s.until("child got <")
+	s.until("child got <oswd>") // plain keys are the child's
 	s.asks("GET evil.example.test/")
-	if !strings.Contains(s.text(), "oswd>") {
-		t.Errorf("plain keys did not reach the child:\n%s", s.text())
-	}
 	s.tmux("set-buffer", "\x1do\x1ds")
 	s.tmux("paste-buffer")
 	time.Sleep(time.Second)
@@ -159,7 +169,7 @@ wait
 	s.answer("d")
 	s.until("the human refused this call")
 	s.keys("Enter")
-	s.until("ready$")
+	s.over("1 call · ")
 	if s.saw("evil") {
 		t.Error("the call went out")
 	}
@@ -180,10 +190,10 @@ $agent get https://two.example.test/
 	s.asks("GET two.example.test/")
 	s.poll("the first question stays", func(now string) bool { return !strings.Contains(now, "1 of 2") })
 	s.keys("C-c")
-	s.until("ready$", "agentvault")
+	s.over("2 calls")
 	s.restored()
 	if s.saw("example.test") {
-		t.Errorf("the upstream saw\n%s", s.world.seen.String())
+		t.Errorf("the upstream saw\n%s", s.world.saw())
 	}
 }
 
@@ -200,7 +210,7 @@ read line
 	s.answer("w")
 	s.until("the agent is done", "service telemetry-example covers it from now on")
 	s.keys("Enter")
-	end := s.until("2 calls · 2 passed", "coverage 100 %", "ready$")
+	end := s.over("2 calls · 2 passed", "coverage 100 %")
 	if strings.Contains(end, "without a service") {
 		t.Errorf("the held call is uncovered:\n%s", end)
 	}
@@ -211,7 +221,7 @@ read line
 	s.keys("clear; agentvault run --unmatched ask -- ./agent", "Enter")
 	s.until("the agent is done")
 	s.keys("Enter")
-	s.until("2 calls · 2 passed")
+	s.over("2 calls · 2 passed")
 }
 
 // c in the inspector shows the TOML, writes it on y, and the running session uses it.
@@ -252,7 +262,7 @@ read line
 	s.keys("n", "q")
 	s.until("^] view")
 	s.keys("Enter")
-	s.until("3 calls", "ready$")
+	s.over("3 calls · ")
 	s.restored()
 }
 
@@ -272,6 +282,7 @@ read line
 	s.until("q back", "? allow", "al[w]ays")
 	s.keys("o", "d") // not an answer here either
 	s.answer("o")
+	s.about = "GET two.example.test/"
 	s.poll("the next call does not ask", func(now string) bool {
 		return strings.Contains(now, "q back") && strings.Contains(now, "? allow  GET two.example.test/")
 	})
@@ -280,10 +291,10 @@ read line
 	s.answer("d")
 	s.until("held_and_refused")
 	if !s.saw("one.example.test") || s.saw("two.example.test") {
-		t.Errorf("the upstream saw\n%s", s.world.seen.String())
+		t.Errorf("the upstream saw\n%s", s.world.saw())
 	}
 	s.keys("Enter")
-	s.until("2 calls", "ready$")
+	s.over("2 calls · ")
 	s.restored()
 }
 

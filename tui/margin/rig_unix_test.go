@@ -5,9 +5,11 @@ package margin
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	stdstrings "strings"
 	"sync"
 	"sync/atomic"
@@ -16,7 +18,6 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-	"github.com/hinshun/vt10x"
 )
 
 // rig is Run between a real child on a real PTY and a terminal that is the far end of another
@@ -25,7 +26,8 @@ type rig struct {
 	t       *testing.T
 	term    *Terminal
 	outer   *os.File // the terminal's side
-	emu     vt10x.Terminal
+	tty     *os.File // ours
+	emu     *emulator
 	changed chan struct{}
 	rows    atomic.Pointer[[]string]
 	pressed chan string
@@ -35,9 +37,12 @@ type rig struct {
 	cancel  context.CancelFunc
 	cmd     *exec.Cmd
 
-	mu  sync.Mutex
+	mu  sync.Mutex // on log: what is in it, the emulator shows
 	log bytes.Buffer
 }
+
+// patience of a test: far beyond what any of them takes, on however busy a machine.
+const patienceOfTests = time.Minute
 
 func (r *rig) draw(rows ...string) {
 	r.rows.Store(&rows)
@@ -54,13 +59,13 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 		t.Skipf("%s is not installed", argv[0])
 	}
 	r := &rig{t: t, changed: make(chan struct{}, 1), pressed: make(chan string, 8), ended: make(chan struct{}),
-		emu: vt10x.New(vt10x.WithSize(cols, height))}
+		emu: newEmulator(cols, height)}
 	r.draw("BAR")
 	outer, tty, err := pty.Open()
 	if err != nil {
 		t.Skipf("no PTY: %v", err)
 	}
-	r.outer = outer
+	r.outer, r.tty = outer, tty
 	r.resizeOuter(cols, height)
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -105,38 +110,21 @@ func (r *rig) show() {
 	for {
 		n, err := r.outer.Read(buf)
 		r.mu.Lock()
+		r.emu.Write(buf[:n])
 		r.log.Write(buf[:n])
 		r.mu.Unlock()
-		r.emu.Write(onlyWhatVT10xKnows(buf[:n]))
 		if err != nil {
 			return
 		}
 	}
 }
 
-// onlyWhatVT10xKnows takes out sequences that vt10x mistakes for others: it reads CSI < u and
-// CSI > u as "restore the cursor", CSI > m as "no attributes". They never come in halves here: we
-// write them in one piece.
-func onlyWhatVT10xKnows(p []byte) []byte {
-	var out []byte
-	for len(p) > 0 {
-		if i := bytes.Index(p, []byte("\x1b[")); i >= 0 && i+2 < len(p) && (p[i+2] == '<' || p[i+2] == '>' || p[i+2] == '=') {
-			end := bytes.IndexFunc(p[i+2:], func(c rune) bool { return c >= 0x40 })
-			if end >= 0 {
-				out = append(out, p[:i]...)
-				p = p[i+2+end+1:]
-				continue
-			}
-		}
-		return append(out, p...)
-	}
-	return out
-}
-
 func (r *rig) resizeOuter(cols, height int) {
 	if err := pty.Setsize(r.outer, &pty.Winsize{Cols: uint16(cols), Rows: uint16(height)}); err != nil {
 		r.t.Fatal(err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.emu.Resize(cols, height)
 }
 
@@ -148,6 +136,8 @@ func (r *rig) typeIn(s string) {
 
 // screen is what the terminal shows, trailing blanks cut.
 func (r *rig) screen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var lines []string
 	for _, line := range stdstrings.Split(stdstrings.TrimSuffix(r.emu.String(), "\n"), "\n") {
 		lines = append(lines, stdstrings.TrimRight(line, " \x00"))
@@ -155,17 +145,22 @@ func (r *rig) screen() []string {
 	return lines
 }
 
-// until waits for ok to hold of the screen.
-func (r *rig) until(what string, ok func(lines []string) bool) []string {
+// wait waits for ok.
+func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
-	for range 1000 {
-		if lines := r.screen(); ok(lines) {
-			return lines
+	for give := time.Now().Add(patienceOfTests); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(give) {
+			r.t.Fatalf("%s: never came; the screen is\n%s", what, stdstrings.Join(r.screen(), "\n"))
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	r.t.Fatalf("%s: never came; the screen is\n%s", what, stdstrings.Join(r.screen(), "\n"))
-	return nil
+}
+
+// until waits for ok to hold of the screen. What a test asserts of a screen belongs in ok: a
+// screen that is read once may be half drawn.
+func (r *rig) until(what string, ok func(lines []string) bool) (lines []string) {
+	r.t.Helper()
+	r.wait(what, func() bool { lines = r.screen(); return ok(lines) })
+	return lines
 }
 
 func (r *rig) untilLast(line string) []string {
@@ -178,21 +173,64 @@ func (r *rig) untilShown(text string) []string {
 	return r.until(text, func(lines []string) bool { return stdstrings.Contains(stdstrings.Join(lines, "\n"), text) })
 }
 
+// untilPrompt waits for a shell that reads, and for our row.
+func (r *rig) untilPrompt() {
+	r.t.Helper()
+	r.until("the prompt and the bar", func(lines []string) bool {
+		return slices.Contains(lines, "$") && lines[len(lines)-1] == "BAR"
+	})
+}
+
+// untilWritten waits until the terminal has been sent text.
+func (r *rig) untilWritten(text string) {
+	r.t.Helper()
+	r.wait(fmt.Sprintf("%q", text), func() bool { return stdstrings.Contains(r.written(), text) })
+}
+
+// untilHeld waits until the child has written text while the terminal is another's.
+func (r *rig) untilHeld(text string) {
+	r.t.Helper()
+	r.wait("held: "+text, func() bool { return stdstrings.Contains(r.held(), text) })
+}
+
+func (r *rig) held() string {
+	r.term.mu.Lock()
+	defer r.term.mu.Unlock()
+	return string(r.term.held)
+}
+
+// wantPressed waits for a press of the hotkey, and until another one would be taken.
+func (r *rig) wantPressed(want string) {
+	r.t.Helper()
+	select {
+	case key := <-r.pressed:
+		if key != want {
+			r.t.Errorf("pressed %q, want %q", key, want)
+		}
+	case <-time.After(patienceOfTests):
+		r.t.Fatalf("%q was never pressed", want)
+	}
+	r.wait("the end of OnHotkey", func() bool { return len(r.term.hotkey) == 0 })
+}
+
 func (r *rig) written() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.String()
 }
 
-// end waits for Run and for all that it wrote.
+// end waits for Run, and until the terminal has all that it wrote: a terminal keeps the order.
 func (r *rig) end() error {
 	r.t.Helper()
 	select {
 	case <-r.ended:
-		time.Sleep(50 * time.Millisecond) // the emulator reads what is still in the PTY
-		return r.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patienceOfTests):
 		r.t.Fatal("Run did not return")
-		return nil
 	}
+	const mark = "\x1b]7777;all was read\a"
+	if _, err := io.WriteString(r.tty, mark); err != nil {
+		r.t.Fatal(err)
+	}
+	r.untilWritten(mark)
+	return r.err
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	stdstrings "strings"
 	"syscall"
@@ -97,8 +98,9 @@ func newTmux(t *testing.T, cols, height int, child string, needs ...string) *tmu
 	x := &tmux{t: t, sock: fmt.Sprintf("avmargin%d-%x", os.Getpid(), rand.Uint32())}
 	t.Setenv("MARGIN_CHILD", "")
 	t.Cleanup(func() { exec.Command("tmux", "-L", x.sock, "kill-server").Run() })
-	x.do("new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(height), "-e", "LC_ALL=C.UTF-8", "-e", "PS1=$ ", "-e", "LESS=", "sh")
+	x.do("new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(height), "-e", "LC_ALL=C.UTF-8", "-e", "LESS=", "sh")
 	x.do("set", "-g", "window-size", "manual")
+	x.until("the shell", func() bool { return x.line(0) != "" })
 	x.do("send-keys", "MARGIN_CHILD='"+child+"' "+self, "Enter")
 	return x
 }
@@ -116,13 +118,20 @@ func (x *tmux) ask(format string) string { return x.do("display", "-p", format) 
 
 func (x *tmux) lines() []string { return stdstrings.Split(x.do("capture-pane", "-p"), "\n") }
 
+// line is row i, "" below the last one that is not blank.
+func (x *tmux) line(i int) string {
+	if lines := x.lines(); i < len(lines) {
+		return lines[i]
+	}
+	return ""
+}
+
 func (x *tmux) until(what string, ok func() bool) {
 	x.t.Helper()
-	for range 200 {
+	for give := time.Now().Add(patienceOfTests); time.Now().Before(give); time.Sleep(50 * time.Millisecond) {
 		if ok() {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	x.t.Fatalf("%s: never came; region to %s, alternate %s, the pane is\n%s", what,
 		x.ask("#{scroll_region_lower}"), x.ask("#{alternate_on}"), stdstrings.Join(x.lines(), "\n"))
@@ -133,115 +142,112 @@ func (x *tmux) untilShown(text string) {
 	x.until(text, func() bool { return stdstrings.Contains(stdstrings.Join(x.lines(), "\n"), text) })
 }
 
-// untilBar waits until the last row is ours and the region ends above ours.
-func (x *tmux) untilBar(height, ours int) {
+// untilBar waits until the last row is ours, the region ends above ours, and the child's last
+// lines that are not blank are these.
+func (x *tmux) untilBar(height, ours int, last ...string) {
 	x.t.Helper()
-	x.until("the bar", func() bool {
+	x.until(fmt.Sprintf("the bar, and above it %q", last), func() bool {
 		lines := x.lines()
-		return len(lines) == height && lines[height-1] == "BAR" && x.ask("#{scroll_region_lower}") == strconv.Itoa(height-ours-1)
+		if len(lines) != height || lines[height-1] != "BAR" || x.ask("#{scroll_region_lower}") != strconv.Itoa(height-ours-1) {
+			return false
+		}
+		child := stdstrings.Split(stdstrings.TrimRight(stdstrings.Join(lines[:height-ours], "\n"), "\n"), "\n")
+		return len(child) >= len(last) && slices.Equal(child[len(child)-len(last):], last)
 	})
 }
 
+// plainBash has the same prompt for everybody, root too.
+const plainBash = `env PS1="$ " bash --norc`
+
 func TestTmuxBash(t *testing.T) {
-	x := newTmux(t, 80, 14, "bash --norc", "bash")
-	x.untilBar(14, 1)
+	x := newTmux(t, 80, 14, plainBash, "bash")
+	x.untilBar(14, 1, "$")
 	x.do("send-keys", "seq 1 200000; echo fin''ished", "Enter")
-	x.untilShown("finished")
-	x.untilBar(14, 1)
+	x.untilBar(14, 1, "200000", "finished", "$")
 	if n, _ := strconv.Atoi(x.ask("#{history_size}")); n < 1000 {
 		t.Errorf("the scrollback has %d lines", n)
 	}
 	x.do("send-keys", "C-]", "d")
-	x.untilBar(14, 4)
-	if lines := x.lines(); lines[10] != "dock 1" || lines[9] == "" || lines[8] != "finished" || lines[7] != "200000" {
+	x.untilBar(14, 4, "200000", "finished", "$")
+	if lines := x.lines(); !slices.Equal(lines[10:], []string{"dock 1", "dock 2", "dock 3", "BAR"}) {
 		t.Errorf("with the dock: %q", lines)
 	}
 	x.do("send-keys", "C-]", "d")
-	x.untilBar(14, 1)
+	x.untilBar(14, 1, "finished", "$")
 	for _, size := range [][2]int{{80, 20}, {60, 10}, {100, 14}} {
 		x.do("resize-window", "-x", strconv.Itoa(size[0]), "-y", strconv.Itoa(size[1]))
 		x.untilBar(size[1], 1)
-		if n := stdstrings.Count(x.do("capture-pane", "-p", "-S", "-100"), "BAR"); n != 1 {
-			t.Errorf("after %v there are %d bars", size, n)
-		}
+		x.until("one bar, with the scrollback", func() bool {
+			return stdstrings.Count(x.do("capture-pane", "-p", "-S", "-100"), "BAR") == 1
+		})
 		x.do("send-keys", "clear; stty size", "Enter")
-		x.untilShown(fmt.Sprintf("%d %d", size[1]-1, size[0]))
+		x.untilBar(size[1], 1, fmt.Sprintf("%d %d", size[1]-1, size[0]), "$")
 		x.do("send-keys", "seq 1 50", "Enter")
-		x.untilShown("50")
-		x.untilBar(size[1], 1)
+		x.untilBar(size[1], 1, "49", "50", "$")
 	}
 	x.do("send-keys", "printf '\\033c\\033[!p\\033[2J\\033[999Hfoot'; read x", "Enter")
 	// The command line itself holds the word as well: it is over once the screen is wiped.
 	x.until("foot alone", func() bool {
-		text := stdstrings.Join(x.lines(), "\n")
-		return stdstrings.Contains(text, "foot") && !stdstrings.Contains(text, "printf")
+		return slices.Equal(x.lines(), append(make([]string, 12), "foot", "BAR"))
 	})
-	x.untilBar(14, 1)
+	x.untilBar(14, 1, "foot")
 	x.do("send-keys", "Enter")
-	x.until("the prompt", func() bool {
-		return stdstrings.Contains(stdstrings.Join(x.lines(), "\n"), "\n$") || stdstrings.Contains(stdstrings.Join(x.lines(), "\n"), "\nbash")
-	})
+	x.untilBar(14, 1, "foot", "$")
 	x.do("send-keys", "exit", "Enter")
-	x.until("the end", func() bool { return x.ask("#{scroll_region_lower}") == "13" })
-	if stdstrings.Contains(x.do("capture-pane", "-p"), "BAR") {
-		t.Error("the bar is left behind")
-	}
+	x.until("the end, without the bar", func() bool {
+		return x.ask("#{scroll_region_lower}") == "13" && !stdstrings.Contains(x.do("capture-pane", "-p"), "BAR")
+	})
 }
 
 func TestTmuxInspector(t *testing.T) {
 	name := textFile(t)
-	for child, needs := range map[string]string{"vim -u NONE -N " + name: "vim", "less " + name: "less", "htop": "htop", "bash --norc": "bash"} {
-		t.Run(needs, func(t *testing.T) {
-			x := newTmux(t, 80, 16, child, needs)
+	tests := []struct {
+		program, child string
+		ready          func(x *tmux) bool // the child has drawn its screen, all of it
+		resized        string             // in its last row of 19: the child knows of its size
+		quit           string
+	}{
+		{"vim", "vim -u NONE -N +20 " + name, func(x *tmux) bool {
+			return x.line(13) == "line 20 漢字" && stdstrings.Contains(x.line(14), "100L") && x.ask("#{cursor_x},#{cursor_y}") == "0,13"
+		}, "", ":q!"},
+		{"less", "less -PsREADY +20 " + name, func(x *tmux) bool {
+			return x.line(0) == "line 20 漢字" && x.line(14) == "READY" && x.ask("#{cursor_x},#{cursor_y}") == "5,14"
+		}, "READY", "q"},
+		{"bash", plainBash, func(x *tmux) bool {
+			y, _ := strconv.Atoi(x.ask("#{cursor_y}"))
+			return stdstrings.HasSuffix(x.line(y), "$")
+		}, "", "exit"},
+		{"htop", "htop", func(x *tmux) bool { return stdstrings.Contains(x.line(14), "F10") }, "F10", "q"},
+	}
+	for _, test := range tests {
+		t.Run(test.program, func(t *testing.T) {
+			x := newTmux(t, 80, 16, test.child, test.program)
 			x.untilBar(16, 1)
-			if needs == "vim" || needs == "less" {
-				x.untilShown("line 9")
-				x.do("send-keys", "C-f")
-				x.untilShown("line 20")
+			x.until("the child's screen", func() bool { return test.ready(x) })
+			// htop draws its clock meanwhile, with a cursor that is hidden.
+			state := func() string { return x.ask("#{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}") }
+			if test.program != "htop" {
+				state = func() string {
+					return x.ask("#{cursor_x},#{cursor_y} #{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}") + "\n" + x.do("capture-pane", "-p", "-e")
+				}
 			}
-			state := "#{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}"
-			if needs != "htop" { // which draws its clock meanwhile, with a cursor that is hidden
-				state = "#{cursor_x},#{cursor_y} " + state
-			}
-			before, cursor := x.settled(), x.ask(state)
+			before := state()
 			x.do("send-keys", "C-]")
 			x.untilShown("INSPECTOR")
-			if lower := x.ask("#{scroll_region_lower}"); lower != "15" {
-				t.Errorf("the inspector has a region to %s", lower)
-			}
-			if x.ask("#{mouse_any_flag}#{keypad_cursor_flag}") != "00" {
-				t.Error("the inspector has the child's modes")
+			if got := x.ask("#{scroll_region_lower} #{mouse_any_flag}#{keypad_cursor_flag}"); got != "15 00" {
+				t.Errorf("the inspector's region and modes are %s, want 15 00", got)
 			}
 			x.do("send-keys", "x")
 			x.untilBar(16, 1)
-			after := x.settled()
-			if needs != "htop" && before != after { // htop shows the time
-				t.Errorf("before\n%s\nafter\n%s", before, after)
-			}
-			if got := x.ask(state); got != cursor {
-				t.Errorf("cursor and modes are %s, want %s", got, cursor)
-			}
+			x.until("the screen, cursor and modes as before: "+before, func() bool { return state() == before })
 			x.do("resize-window", "-x", "70", "-y", "12")
 			x.untilBar(12, 1)
 			x.do("resize-window", "-x", "90", "-y", "20")
 			x.untilBar(20, 1)
-			x.do("send-keys", map[string]string{"vim": ":q!", "less": "q", "htop": "q", "bash": "exit"}[needs])
+			x.until("the new size", func() bool { return stdstrings.Contains(x.line(18), test.resized) })
+			x.do("send-keys", test.quit)
 			x.do("send-keys", "Enter")
 			x.until("the end", func() bool { return x.ask("#{scroll_region_lower} #{alternate_on}") == "19 0" })
 		})
 	}
-}
-
-// settled is the pane with its colours once it has stopped changing.
-func (x *tmux) settled() string {
-	last := ""
-	for range 40 {
-		now := x.do("capture-pane", "-p", "-e")
-		if now == last {
-			break
-		}
-		last = now
-		time.Sleep(150 * time.Millisecond)
-	}
-	return last
 }

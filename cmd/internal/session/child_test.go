@@ -175,7 +175,9 @@ func TestLeftovers(t *testing.T) {
 		sibling.Process.Kill()
 		sibling.Wait()
 	})
-	const script = `sleep 1000 & echo $!; (trap '' TERM HUP; while :; do sleep 1000; done) & echo $!; sleep 0.2; exit 5`
+	// HOME is the test's own folder: a file there says that the trap is set.
+	const script = `sleep 1000 & echo $!; (trap '' TERM HUP; : >$HOME/set; while :; do sleep 1000; done) & echo $!
+		until [ -e $HOME/set ]; do sleep 0.01; done; exit 5`
 	for _, mode := range []Mode{Inherit, Group, PTY} {
 		t.Run(fmt.Sprint("mode ", mode), func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -190,11 +191,14 @@ func (c *Child) stopToo(still func() bool) {
 	if c.mode != Inherit || !foreground() || !still() {
 		return
 	}
-	// Everything in this process stops here, and goes on when the shell says so.
+	// Everything in this process stops here, and goes on when the shell says so. The signal
+	// stops us at some return from the kernel, not surely at the one from kill, so what is
+	// waited for is the SIGCONT that ends it; then the child is told to go on, too.
+	resumed := make(chan os.Signal, 1)
+	signal.Notify(resumed, unix.SIGCONT)
+	defer signal.Stop(resumed)
 	_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
-	// The signal stops this thread at its next return from the kernel, perhaps not the
-	// one from kill: sleep through it, and then tell the child to go on, too.
-	time.Sleep(20 * time.Millisecond)
+	<-resumed
 	_ = c.Signal(unix.SIGCONT)
 }
 

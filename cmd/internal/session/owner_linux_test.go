@@ -71,6 +71,9 @@ func TestOwner(t *testing.T) {
 				if _, err := bufio.NewReader(conn).ReadByte(); err != nil {
 					t.Fatal(err)
 				}
+				if strings.Contains(tt.script, "setsid") {
+					eventually(t, "it has left the tree", func() bool { return len(descendants(c.Pid())) == 0 })
+				}
 				comm, ok := tt.owner(c).Owns(addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr()))
 				if ok != tt.want || ok && !strings.HasPrefix(comm, "python") {
 					t.Errorf("got %q, %v, want %v", comm, ok, tt.want)
