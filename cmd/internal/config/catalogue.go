@@ -18,58 +18,91 @@ import (
 var servicesTOML string
 
 // Entry is a service of the catalogue: facts from its provider's public documentation.
+// Its JSON is what `services --json` prints.
 type Entry struct {
-	Name      string          `toml:"-"`
-	Title     string          `toml:"title"`
-	Kind      string          `toml:"kind"` // llm, code, payments, ...: how lists group it
-	Endpoints []EntryEndpoint `toml:"endpoint"`
+	Name      string          `toml:"-" json:"name"`
+	Title     string          `toml:"title" json:"title"`
+	Kind      string          `toml:"kind" json:"kind"` // llm, code, payments, ...: how lists group it
+	Endpoints []EntryEndpoint `toml:"endpoint" json:"endpoints"`
 	// OwnHost is an example for services of which every account or installation has a
 	// host of its own. Where it is all there is, a user of the entry has to say host:
 	// a wildcard over other people's tenants would hand them the credential.
-	OwnHost string   `toml:"own_host"`
-	Env     []string `toml:"env"`  // what the provider's SDKs and tools read
-	Keys    []string `toml:"keys"` // regular expressions of whole keys
+	OwnHost string `toml:"own_host" json:"own_host,omitempty"`
+	// TestHosts are those of the hosts behind which nothing is real: the provider's
+	// sandbox. A row that has some says with it that its other hosts are the real world.
+	TestHosts []string `toml:"test_hosts" json:"test_hosts,omitempty"`
+	Env       []string `toml:"env" json:"env,omitempty"`   // what the provider's SDKs and tools read
+	Keys      []string `toml:"keys" json:"keys,omitempty"` // regular expressions of whole keys
+	// Marks are texts with which this provider's keys begin, and no other's; one between
+	// two * stands inside. A key with one of them that is also one of Keys is plainly of
+	// this provider, see IsPlainly.
+	Marks []string `toml:"marks" json:"marks,omitempty"`
 	// Labels tell a key that acts on the real world from one that does not, by regular
 	// expressions of whole keys: "live" and "test" are the labels.
-	Labels map[string]string `toml:"labels"`
-	Shape  string            `toml:"shape"`
+	Labels map[string]string `toml:"labels" json:"labels,omitempty"`
+	Shape  string            `toml:"shape" json:"shape,omitempty"`
 	// Identity is a request that changes nothing and answers 200 to a good credential.
-	Identity        string            `toml:"identity"`
-	IdentityHeaders map[string]string `toml:"identity_headers"`
-	IdentityJSON    map[string]any    `toml:"identity_json"` // where 200 alone says nothing
+	Identity        string            `toml:"identity" json:"identity,omitempty"`
+	IdentityHeaders map[string]string `toml:"identity_headers" json:"identity_headers,omitempty"`
+	IdentityJSON    map[string]any    `toml:"identity_json" json:"identity_json,omitempty"` // where 200 alone says nothing
 	// Read lists the operations that only read where that is more than GET and HEAD.
-	Read []string `toml:"read"`
+	Read []string `toml:"read" json:"read,omitempty"`
 	// Resources are where the provider's addresses name things, see Resource. Pages are
 	// first segments of paths that are none of them.
-	Resources []string `toml:"resources"`
-	Pages     []string `toml:"pages"`
-	Note      string   `toml:"note"`
-	Docs      string   `toml:"docs"`
-	Source    string   `toml:"source"` // where the facts of this row stand
+	Resources []string `toml:"resources" json:"resources,omitempty"`
+	Pages     []string `toml:"pages" json:"pages,omitempty"`
+	Note      string   `toml:"note" json:"note,omitempty"`
+	Docs      string   `toml:"docs" json:"docs"`
+	// Source is where the facts of this row stand. Verified says that they were read
+	// there, and which; nil means that the row was written from knowledge.
+	Source   string    `toml:"source" json:"source"`
+	Verified *Verified `toml:"verified" json:"verified,omitempty"`
+}
+
+// Verified says that facts of a row were compared with its source.
+type Verified struct {
+	On string   `toml:"on" json:"on"` // the month, 2006-01
+	Of []string `toml:"of" json:"of"` // which: hosts, auth, env, keys, identity
 }
 
 // EntryEndpoint is one place of an entry.
 type EntryEndpoint struct {
-	Hosts  []string  `toml:"hosts"` // empty with OwnHost
-	Paths  []string  `toml:"paths"` // with OwnHost: the paths of this endpoint
-	Inject string    `toml:"inject"`
-	Auth   EntryAuth `toml:"auth"`
+	Hosts  []string  `toml:"hosts" json:"hosts,omitempty"` // empty with OwnHost
+	Paths  []string  `toml:"paths" json:"paths,omitempty"` // with OwnHost: the paths of this endpoint
+	Inject string    `toml:"inject" json:"inject"`
+	Auth   EntryAuth `toml:"auth" json:"auth"`
 }
 
 // EntryAuth is Auth as the catalogue writes it. What only the user can know is "?" for a
 // user name, and an example with YOUR- in it elsewhere: the user's file has to say auth.
 type EntryAuth struct {
-	Type        string   `toml:"type"`
-	Name        string   `toml:"name"`
-	Prefix      string   `toml:"prefix"`
-	User        string   `toml:"user"`
-	Fields      []string `toml:"fields"`
-	AccessKeyID string   `toml:"access_key_id"`
+	Type        string   `toml:"type" json:"type"`
+	Name        string   `toml:"name" json:"name,omitempty"`
+	Prefix      string   `toml:"prefix" json:"prefix,omitempty"`
+	User        string   `toml:"user" json:"user,omitempty"`
+	Fields      []string `toml:"fields" json:"fields,omitempty"`
+	AccessKeyID string   `toml:"access_key_id" json:"access_key_id,omitempty"`
 }
 
 func (a EntryAuth) auth() *Auth {
 	id, _ := keyring.ParseRef(a.AccessKeyID) // an example; a test parses every row
 	return &Auth{Type: a.Type, Name: a.Name, Prefix: a.Prefix, User: a.User, Fields: a.Fields, AccessKeyID: id}
+}
+
+// Slot says for people where the credential goes: "header X-Api-Key".
+func (a EntryAuth) Slot() string {
+	var e Endpoint
+	if a.example().deliver(&e) != nil { // a test delivers every row's
+		return a.Type
+	}
+	slot := e.Slot()
+	if a.Prefix != "" {
+		slot += fmt.Sprintf(" (%s...)", a.Prefix)
+	}
+	if a.Type == "gcp" {
+		slot += ", a token made from a service account's key"
+	}
+	return slot
 }
 
 // lacks says, for messages, what the user's file has to say; "" is nothing.
@@ -229,4 +262,30 @@ func (e Entry) IsKey(s string) bool {
 		re, err := regexp.Compile("^(?:" + k + ")$") // a test compiles every row's
 		return err == nil && re.MatchString(s)
 	})
+}
+
+// IsPlainly reports whether s is a key of this provider beyond doubt: it looks like one
+// and has a mark that no other provider's keys have. Thirty-two hexadecimal digits are
+// plainly nobody's.
+func (e Entry) IsPlainly(s string) bool {
+	return slices.ContainsFunc(e.Marks, func(mark string) bool {
+		if inside, ok := strings.CutPrefix(mark, "*"); ok {
+			return strings.Contains(s, strings.TrimSuffix(inside, "*"))
+		}
+		return strings.HasPrefix(s, mark)
+	}) && e.IsKey(s)
+}
+
+// Environment says what a host of the entry acts on: "test" for the provider's sandbox,
+// "live" for the real world where the provider has both, "" where the hosts do not tell.
+func (e Entry) Environment(host string) string {
+	switch {
+	case len(e.TestHosts) == 0:
+		return ""
+	case slices.Contains(e.TestHosts, host):
+		return "test"
+	case slices.Contains(e.names(), host):
+		return "live"
+	}
+	return ""
 }

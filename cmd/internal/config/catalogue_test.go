@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"agentvault/keyring"
 	"agentvault/proxy/inject"
@@ -36,6 +37,7 @@ func TestCatalogueRows(t *testing.T) {
 		}
 		checkEndpoints(t, e)
 		checkShape(t, e)
+		checkVerified(t, e)
 		checkLabels(t, e)
 		if e.Identity != "" {
 			checkIdentity(t, e)
@@ -137,6 +139,80 @@ func TestLabel(t *testing.T) {
 		e, _ := Lookup(tt.service)
 		if got := e.Label(tt.key); got != tt.want {
 			t.Errorf("%s: label %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// checkVerified: what is said to have been compared is there, and the source is a page.
+func checkVerified(t *testing.T, e Entry) {
+	t.Helper()
+	has := map[string]bool{"hosts": true, "auth": true, "env": len(e.Env) > 0, "keys": len(e.Keys) > 0, "identity": e.Identity != ""}
+	for _, h := range e.TestHosts {
+		if !slices.Contains(e.names(), h) {
+			t.Errorf("%s: the test host %s is not among the hosts", e.Name, h)
+		}
+	}
+	if e.Verified == nil {
+		return
+	}
+	if _, err := time.Parse("2006-01", e.Verified.On); err != nil {
+		t.Errorf("%s: verified on %q, want 2006-01", e.Name, e.Verified.On)
+	}
+	for i, of := range e.Verified.Of {
+		if !has[of] || slices.Contains(e.Verified.Of[:i], of) {
+			t.Errorf("%s: verified of %q, which the row does not have, or twice", e.Name, of)
+		}
+	}
+	if !slices.Contains(e.Verified.Of, "hosts") || !slices.Contains(e.Verified.Of, "auth") {
+		t.Errorf("%s: verified without hosts and auth", e.Name)
+	}
+	if u, err := url.Parse(e.Source); err != nil || strings.Trim(u.Path, "/") == "" {
+		t.Errorf("%s: verified, and the source %q is a whole site", e.Name, e.Source)
+	}
+}
+
+// The promise of the catalogue: at least 80 rows were compared with a document.
+func TestVerified(t *testing.T) {
+	n := 0
+	for _, e := range Catalogue() {
+		if e.Verified != nil {
+			n++
+		}
+	}
+	if n < 80 {
+		t.Errorf("%d rows are verified, want 80", n)
+	}
+}
+
+// A mark tells one provider from all others. Google's keys are those of several services.
+func TestMarks(t *testing.T) {
+	shared := map[string]string{"AIza": "gemini google-maps youtube"}
+	owners := map[string][]string{}
+	for _, e := range Catalogue() {
+		for _, mark := range e.Marks {
+			if len(strings.Trim(mark, "*")) < 3 || strings.HasPrefix(mark, "*") != strings.HasSuffix(mark, "*") {
+				t.Errorf("%s: mark %q", e.Name, mark)
+			}
+			owners[mark] = append(owners[mark], e.Name)
+		}
+	}
+	for mark, names := range owners {
+		if len(names) > 1 && strings.Join(names, " ") != shared[mark] {
+			t.Errorf("mark %q is that of %q", mark, names)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, tt := range []struct{ service, host, want string }{
+		{"paypal", "api-m.sandbox.paypal.com", "test"},
+		{"paypal", "api-m.paypal.com", "live"},
+		{"paypal", "www.paypal.com", ""},
+		{"stripe", "api.stripe.com", ""}, // one host for both: the key tells
+	} {
+		e, _ := Lookup(tt.service)
+		if got := e.Environment(tt.host); got != tt.want {
+			t.Errorf("%s at %s: %q, want %q", tt.service, tt.host, got, tt.want)
 		}
 	}
 }

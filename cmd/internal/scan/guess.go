@@ -2,10 +2,8 @@ package scan
 
 import (
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
-	"unicode"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
@@ -19,10 +17,8 @@ type Guesser struct {
 }
 
 type shape struct {
-	service string
-	key     *regexp.Regexp
-	// plain says that no other text looks like it by chance: ghp_..., and not 32 hex digits.
-	plain bool
+	entry config.Entry
+	key   *regexp.Regexp
 }
 
 // NewGuesser takes the catalogue.
@@ -34,7 +30,7 @@ func NewGuesser(entries []config.Entry) *Guesser {
 		}
 		for _, k := range e.Keys {
 			if re, err := regexp.Compile(`\A(?:` + k + `)\z`); err == nil { // a test of the catalogue compiles every row
-				g.shapes = append(g.shapes, shape{e.Name, re, isPlainShape(k)})
+				g.shapes = append(g.shapes, shape{e, re})
 			}
 		}
 	}
@@ -62,13 +58,13 @@ func (g *Guesser) Guess(name string, value keyring.Secret) Guess {
 	text := value.Reveal() // to be compared with patterns; it goes nowhere
 	known := map[string]bool{}
 	for _, s := range g.shapes {
-		known[s.service] = true
+		known[s.entry.Name] = true
 		if !s.key.MatchString(text) {
 			continue
 		}
-		any = append(any, s.service)
-		if s.plain && !slices.Contains(plain, s.service) {
-			plain = append(plain, s.service)
+		any = append(any, s.entry.Name)
+		if s.entry.IsPlainly(text) && !slices.Contains(plain, s.entry.Name) {
+			plain = append(plain, s.entry.Name)
 		}
 	}
 	named := g.env[name]
@@ -79,43 +75,6 @@ func (g *Guesser) Guess(name string, value keyring.Secret) Guess {
 		return Guess{Service: plain[0]}
 	}
 	return Guess{Named: named, Shaped: plain}
-}
-
-// isPlainShape counts the characters that every key of this kind has in the same place:
-// three of them, with a letter among them, are no accident. UUIDs have four dashes.
-func isPlainShape(key string) bool {
-	tree, err := syntax.Parse(key, syntax.Perl)
-	if err != nil {
-		return false
-	}
-	n, letters := fixed(tree)
-	return n >= 3 && letters >= 1
-}
-
-// fixed counts the literal characters that every match of re holds, and the letters of
-// them.
-func fixed(re *syntax.Regexp) (n, letters int) {
-	switch re.Op {
-	case syntax.OpLiteral:
-		for _, c := range re.Rune {
-			n++
-			if unicode.IsLetter(c) {
-				letters++
-			}
-		}
-	case syntax.OpConcat, syntax.OpCapture:
-		for _, sub := range re.Sub {
-			a, b := fixed(sub)
-			n, letters = n+a, letters+b
-		}
-	case syntax.OpAlternate:
-		n, letters = fixed(re.Sub[0])
-		for _, sub := range re.Sub[1:] {
-			a, b := fixed(sub)
-			n, letters = min(n, a), min(letters, b)
-		}
-	}
-	return n, letters
 }
 
 // LooksSecret says of a variable that no service claims whether its name promises a

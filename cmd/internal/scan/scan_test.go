@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
+	"agentvault/proxy/inject"
 )
 
 const sentinel = "s3cret-sentinel-0123456789"
@@ -142,21 +144,38 @@ func TestGuess(t *testing.T) {
 	}
 }
 
-func TestPlainShapes(t *testing.T) {
-	for key, want := range map[string]bool{
-		`ghp_[A-Za-z0-9]{36}`:                  true,
-		`(sk|rk)_(test|live)_[A-Za-z0-9]{24,}`: true,
-		`fc-[0-9a-f]{32}`:                      true,
-		`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(:fx)?`: false,
-		`[0-9a-f]{40}`:             false,
-		`[A-Za-z0-9_-]{40}`:        false,
-		`00[A-Za-z0-9_-]{40}`:      false,
-		`[0-9]{8,10}:[A-Za-z]{35}`: false,
-	} {
-		if got := isPlainShape(key); got != want {
-			t.Errorf("%s: got %t", key, got)
+// A key of one provider is never taken for another's: each provider's own placeholder, and
+// its like, under its own variable, is accepted, and under another's it is not its.
+func TestGuessEveryProvider(t *testing.T) {
+	entries := config.Catalogue()
+	g := NewGuesser(entries)
+	for _, e := range entries {
+		if e.Shape == "" {
+			continue
+		}
+		key, err := inject.NewPlaceholder(rand.Reader, e.Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range e.Env {
+			if got := g.Guess(name, keyring.NewSecret([]byte(key))); got.Service != e.Name || got.Unlike {
+				t.Errorf("%s=%s: %+v, want %s", name, key, got, e.Name)
+			}
+		}
+		if e.IsPlainly(key) != (len(e.Marks) > 0) {
+			t.Errorf("%s: the placeholder %q has none of the marks %q", e.Name, key, e.Marks)
+		}
+		for _, other := range entries {
+			if other.Name != e.Name && other.IsPlainly(key) && !sameKeys(e, other) {
+				t.Errorf("%s: the placeholder %q is plainly a key of %s", e.Name, key, other.Name)
+			}
 		}
 	}
+}
+
+// sameKeys are services of one provider that take the same keys.
+func sameKeys(a, b config.Entry) bool {
+	return len(a.Marks) > 0 && slices.Equal(a.Marks, b.Marks) && slices.Equal(a.Keys, b.Keys)
 }
 
 func TestLooksSecret(t *testing.T) {
