@@ -28,12 +28,13 @@ var layers = map[string][]string{
 	"cmd/internal/summary":       {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
 	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
 
-	"proxy":        {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub"},
-	"proxy/ca":     {},
-	"proxy/event":  {},
-	"proxy/inject": {"keyring"},
-	"proxy/rule":   {},
-	"proxy/scrub":  {},
+	"proxy":          {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub", "proxy/xconnect"},
+	"proxy/ca":       {},
+	"proxy/event":    {},
+	"proxy/inject":   {"keyring"},
+	"proxy/rule":     {},
+	"proxy/scrub":    {},
+	"proxy/xconnect": {}, // has to be initialised before net/http
 
 	"keyring":                  {},
 	"keyring/internal/disk":    {},          // atomic writes and locks, for the two stores

@@ -16,6 +16,7 @@ import (
 	"agentvault/cmd/internal/check"
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -244,6 +245,9 @@ func (e *explanation) credential(s *config.CompiledService, endpoint config.Endp
 		when = "in place of the agent's own signature"
 	}
 	e.row("credential", "%s, %s", endpoint.Slot(), when)
+	if len(endpoint.Search) > 0 {
+		e.row("search", "the placeholder is replaced here too: %s", spellPlaces(endpoint.Search))
+	}
 	if s.Exchange != nil {
 		text := "the secret is exchanged for a short-lived token (" + endpoint.Auth + "), which is what is sent"
 		if s.TokenHost.Name != "" {
@@ -251,6 +255,25 @@ func (e *explanation) credential(s *config.CompiledService, endpoint config.Endp
 		}
 		e.row("token", "%s", text)
 	}
+}
+
+// spellPlaces writes places for people.
+func spellPlaces(search inject.Search) string {
+	var words []string
+	for _, p := range search {
+		word := strings.NewReplacer("body", "the body's", "websocket", "a WebSocket message's").Replace(p.In)
+		switch {
+		case p.Name == "":
+			word = "anywhere in " + map[string]string{"header": "any header", "cookie": "any cookie", "query": "the query", "path": "the path",
+				"body": "the body", "websocket": "WebSocket messages"}[p.In]
+		case p.In == "body", p.In == "websocket":
+			word += " field " + p.Name
+		default:
+			word += " " + p.Name
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
 }
 
 // secret tells where the credential comes from, and whether it may go to the host.

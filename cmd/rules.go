@@ -31,7 +31,7 @@ func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
 		for i, e := range s.Endpoints {
 			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
 				Name: s.Name, Secret: s.Secret, Others: e.Refs(), Inject: injector(e, placeholder), Always: e.Always,
-				Insecure: s.Insecure, Copies: s.Copies, Placeholder: placeholder,
+				Insecure: s.Insecure, Copies: s.Copies, Search: e.Search, Placeholder: placeholder,
 				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert,
 			}
 		}

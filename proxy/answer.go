@@ -34,6 +34,7 @@ const (
 	CodeHeld          = "held_and_refused"
 	CodePlaceholder   = "placeholder_misdirected"
 	CodeCopies        = "placeholder_repeated"
+	CodeSearch        = "body_not_searchable"
 	CodeLeak          = "secret_in_request"
 	CodeSecret        = "secret_unavailable"
 	CodeBinding       = "secret_not_bound"

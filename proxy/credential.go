@@ -53,27 +53,36 @@ func checkOverrides(r *http.Request, s *Service) (Answer, bool) {
 func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
 	s, e := x.service, &x.call.event
 	e.Verdict = event.Passed
+	if s.Secret.IsZero() && len(x.found) == 0 {
+		return Answer{}, ""
+	}
+	more, err := s.Search.Find(out, x.rules.finder)
+	if err != nil {
+		return searchAnswer(s, err), event.Denied
+	}
+	if len(more) > 0 {
+		e.Auth, x.found = "placeholder", append(x.found, more...)
+	}
+	if a, refused := x.foreign(more); refused {
+		return a, event.Denied
+	}
 	if len(x.found) == 0 {
 		switch {
-		case s.Secret.IsZero():
-			return Answer{}, ""
+		case x.searchesFrames(): // there may be one in a message to come
 		case !s.Always:
 			e.Reason = "covered, and nothing was added: the agent did not present its placeholder"
 			return Answer{}, ""
 		}
 	}
 	e.Secret = s.Secret.String()
-	if len(x.found) > 1 && !s.Copies {
-		return Answer{Status: http.StatusForbidden, Code: CodeCopies, Service: s.Name,
-			Message: fmt.Sprintf("the placeholder stands in %d places of one request (%s)", len(x.found), places(x.found)),
-			Help:    "send it once; if the API needs both, the human can set copies = true on the service"}, event.Denied
+	if a, refused := x.copies(x.found, "request"); refused {
+		return a, event.Denied
 	}
 	if !x.tunnel.secure && !(s.Insecure && isLoopback(x.tunnel.host)) {
 		return Answer{Status: http.StatusForbidden, Code: CodeInsecure, Service: s.Name,
 			Message: "a credential is never sent over plain HTTP",
 			Help:    "use https; for a server on this machine the human can set insecure = true on the service and address it as localhost"}, event.Denied
 	}
-	var err error
 	if x.tries, err = x.proxy.config.Secrets.Begin(x.in.Context(), s.refs, x.body.short(x.in.ContentLength)); err != nil {
 		return secretAnswer(s, err), event.Failed
 	}
@@ -111,9 +120,15 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	if refused {
 		return a, event.Denied
 	}
-	value, a, verdict := x.value(x.tries.Item())
+	value, a, verdict := x.exchanged(x.tries.Item())
 	if a.Code != "" {
 		return a, verdict
+	}
+	x.value = value
+	if len(x.found) == 0 && !s.Always { // for the messages of a WebSocket
+		e.Secret = ""
+		e.Reason = "covered, and nothing was added to the upgrade: its messages are searched for the placeholder"
+		return Answer{}, ""
 	}
 	if s.ClientCert {
 		pool, err := x.proxy.certified.pool(s.Name, value)
@@ -130,7 +145,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 		found = nil // the injector deals with the placeholder itself
 	}
 	for _, f := range found {
-		if !f.Credential(injector) {
+		if !f.Credential(injector) && !s.Search.Allows(f) {
 			return misplaced(s, f), event.Denied
 		}
 		if err := f.Replace(out, value); err != nil {
@@ -190,6 +205,18 @@ func secretAnswer(s *Service, err error) Answer {
 		a.Help = "ask the human to store it: agentvault secret set " + s.Secret.Name
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, keyring.ErrUnavailable):
 		a.Status, a.Help = http.StatusServiceUnavailable, "the place where the secret is kept does not answer; try again later"
+	}
+	return a
+}
+
+// searchAnswer is for a body that had to be searched for the placeholder, and could not be.
+func searchAnswer(s *Service, err error) Answer {
+	a := Answer{Status: http.StatusRequestEntityTooLarge, Code: CodeSearch, Service: s.Name,
+		Message: fmt.Sprintf("service %q says that bodies are searched for its placeholder: %v", s.Name, err),
+		Help:    "send the credential in a header, or the body smaller and in plain text; the human can also take body out of the service's search"}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		a.Status, a.Help = http.StatusUnsupportedMediaType, h.Hint()
 	}
 	return a
 }

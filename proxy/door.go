@@ -108,7 +108,7 @@ func (p *Proxy) plain(w http.ResponseWriter, r *http.Request) {
 		a.write(w)
 		return
 	}
-	p.handle(w, r, newTunnel(host, port, program(r)))
+	p.handle(w, r, newTunnel(host, port, program(r)), nil)
 }
 
 func badHost(err error) Answer {

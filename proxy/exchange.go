@@ -26,11 +26,15 @@ type exchange struct {
 	found   []inject.Found
 
 	tries    keyring.Attempts // of a call with a credential
+	rules    *Rules
+	value    keyring.Secret // what is sent: the secret, or what it was exchanged for
 	injected bool
 	g        *scrubbers  // of the services that name this host; nil for none
 	pool     *transports // the session's, or one with a client certificate
 	body     *childBody  // nil for a request without one
 	trailer  http.Header // filled when the body has ended
+	extended *extended   // not nil for a WebSocket over HTTP/2
+	open     sync.Mutex  // guards the call's event while its connection is switched
 
 	clock   clockContext
 	interim interim
@@ -106,6 +110,9 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 	}
 	x.call.event.Status = resp.StatusCode
 	x.keepResponse(resp.Header)
+	if x.extended != nil && resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		x.abort("the server did not switch protocols, and a 2xx would tell the client that it had")
+	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(w, resp)
 		return
@@ -120,7 +127,8 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 		// An echo can be found in a plain body without holding it back, and a body that holds
 		// none passes as the server made it.
 		out.Header["Accept-Encoding"] = []string{"identity"}
-		// So can one in the frames of a WebSocket, unless they are compressed.
+	}
+	if x.plainFrames() {
 		delete(out.Header, "Sec-Websocket-Extensions")
 	}
 	if first, ok := out.Body.(*bodyReader); ok { // an injector may have put another in its place
@@ -130,6 +138,10 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 	defer x.interim.stop()
 	return x.pool.roundTrip(out, x.in)
 }
+
+// plainFrames says that the frames of a WebSocket are looked into, which cannot be done
+// where an extension compresses them.
+func (x *exchange) plainFrames() bool { return x.g != nil || x.searchesFrames() }
 
 // interim is where 1xx answers go. The transport relays them from a goroutine of its
 // own, which may be late.

@@ -18,10 +18,14 @@ import (
 //
 // Not searched: what an extension has encoded (none is negotiated on a connection that
 // was given a credential), and messages as parts of one another.
+//
+// With edit text messages are collected first and may change; see frame_edit.go.
 type frames struct {
-	src  *bufio.Reader
+	back rewinder
+	src  *bufio.Reader // reads back
 	dst  *bufio.Writer
-	text func(io.Reader) io.Reader // what is done to the payload of a message
+	text func(io.Reader) io.Reader                 // what is done to the payload of a message
+	edit func(text []byte) (new []byte, err error) // nil for none; new is nil for no change
 	head [14]byte
 
 	// Input: the data frame whose payload is being read.
@@ -49,6 +53,7 @@ type mark struct {
 
 const (
 	opContinuation = 0
+	opText         = 1
 	opClose        = 8
 	// RFC 6455 5.5: a control frame has 125 bytes at most and is never fragmented.
 	maxControl = 125
@@ -57,7 +62,9 @@ const (
 var errFrame = errors.New("not a WebSocket frame that can be searched")
 
 func newFrames(dst io.Writer, src io.Reader, text func(io.Reader) io.Reader) *frames {
-	return &frames{src: bufio.NewReaderSize(src, 4<<10), dst: bufio.NewWriterSize(dst, 4<<10), text: text}
+	f := &frames{back: rewinder{src: src}, dst: bufio.NewWriterSize(dst, 4<<10), text: text}
+	f.src = bufio.NewReaderSize(&f.back, 4<<10)
+	return f
 }
 
 // run copies until src ends. io.EOF between two messages is a good end.
@@ -79,6 +86,11 @@ func (f *frames) run() error {
 // message copies one message and the control frames around it.
 func (f *frames) message(buffer []byte) error {
 	f.read, f.written, f.final = 0, 0, false
+	if f.edit != nil {
+		if done, err := f.whole(); done || err != nil {
+			return err
+		}
+	}
 	src := &messageReader{f: f}
 	text := f.text(src)
 	for {
@@ -151,10 +163,7 @@ func (f *frames) next() error {
 		return err
 	}
 	op, fin := head[0]&0x0f, head[0]&0x80 != 0
-	var key [4]byte
-	if head[1]&0x80 != 0 {
-		copy(key[:], head[len(head)-4:])
-	}
+	key := keyOf(head)
 	switch {
 	case head[0]&0x70 != 0:
 		return fmt.Errorf("%w: reserved bits are set without an extension", errFrame)
@@ -283,7 +292,17 @@ func xor(p []byte, key [4]byte, at uint64) {
 	}
 }
 
-// What is done to the frames of each direction.
-func maskFrames(g *scrubbers) func(io.Reader) io.Reader { return g.fitted.Reader }
+// What is done to the frames of each direction. g may be nil.
+func maskFrames(g *scrubbers) func(io.Reader) io.Reader {
+	if g == nil {
+		return (*scrub.Scrubber)(nil).Reader
+	}
+	return g.fitted.Reader
+}
 
-func stopFrames(s *scrub.Scrubber) func(io.Reader) io.Reader { return s.Stop }
+func stopFrames(g *scrubbers) func(io.Reader) io.Reader {
+	if g == nil {
+		return (*scrub.Scrubber)(nil).Stop
+	}
+	return g.free.Stop
+}

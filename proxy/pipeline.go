@@ -13,12 +13,19 @@ import (
 
 // serve is the handler inside the tunnels.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
-	p.handle(w, r, r.Context().Value(tunnelKey{}).(*tunnel))
+	t := r.Context().Value(tunnelKey{}).(*tunnel)
+	up, extended, a := asUpgrade(r)
+	if a.Code != "" {
+		p.note(t, r.Method, a)
+		a.write(w)
+		return
+	}
+	p.handle(w, up, t, extended)
 }
 
 // handle takes one request of the child the whole way: identity, rules, credential,
-// exchange.
-func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
+// exchange. extended is nil unless r stands for an extended CONNECT.
+func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extended *extended) {
 	rules := p.rules.Load()
 	if r.URL.Path == "" && r.URL.Opaque == "" {
 		r.URL.Path = "/" // of an absolute form; it is what will be sent
@@ -47,6 +54,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 		}
 	}
 	x := p.newExchange(c, t, r)
+	x.rules, x.extended = rules, extended
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
 	c.ahead = x.ahead
@@ -70,6 +78,9 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel) {
 			return
 		}
 		if a, verdict := x.credential(out); a.Code != "" {
+			if x.body.leaked() { // an injector read it
+				a, verdict = leakAnswer("the body"), event.Denied
+			}
 			c.refuse(w, r, a, verdict)
 			return
 		}
@@ -267,10 +278,14 @@ func plainMatch(rules *Rules, m rule.Match, c *call, path string) rule.Match {
 }
 
 func misdirected(f inject.Found, c *call, m rule.Match) Answer {
-	why := fmt.Sprintf("%s belongs to another service than %q, which covers this request", f.Service, m.Service)
+	why := fmt.Sprintf("it belongs to another service than %q, which covers this request", m.Service)
 	if m.Kind != rule.Covered {
 		why = fmt.Sprintf("service %q does not cover %s %s%s", f.Service, c.event.Method, c.event.Host, c.event.Path)
 	}
+	return foreignPlaceholder(f, why)
+}
+
+func foreignPlaceholder(f inject.Found, why string) Answer {
 	return Answer{Status: http.StatusForbidden, Code: CodePlaceholder, Service: f.Service,
 		Message: fmt.Sprintf("%s holds the placeholder of service %q: %s", f.Where, f.Service, why),
 		Help:    "the value in the environment stands for a credential of that service alone; send it to that service's hosts only, or ask the human to cover this call in agentvault.toml"}

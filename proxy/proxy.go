@@ -57,8 +57,10 @@ type Service struct {
 	Always bool
 	// Insecure permits plain HTTP to loopback.
 	Insecure bool
-	// Copies permits more than one placeholder in a request.
+	// Copies permits more than one placeholder in a request, or in a WebSocket message.
 	Copies bool
+	// Search is where else the placeholder is looked for.
+	Search inject.Search
 	// Tokens exchanges the secret for what Inject then sends; nil sends the secret itself.
 	Tokens Tokens
 	// TokenHost is where Tokens sends the secret itself, if it does: its binding must name

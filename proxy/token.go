@@ -25,9 +25,9 @@ type Tokens interface {
 // tokenSuffix tells a service's tokens from its secret in the guard.
 const tokenSuffix = " token"
 
-// value is what is injected for an item: the secret itself, or a token made of it. The
+// exchanged is what is injected for an item: the secret itself, or a token made of it. The
 // place that the secret is exchanged at has to be in its binding as well.
-func (x *exchange) value(item keyring.Item) (keyring.Secret, Answer, event.Verdict) {
+func (x *exchange) exchanged(item keyring.Item) (keyring.Secret, Answer, event.Verdict) {
 	s := x.service
 	if s.Tokens == nil {
 		return item.Value, Answer{}, ""

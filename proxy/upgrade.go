@@ -7,48 +7,89 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"agentvault/proxy/event"
 	"agentvault/proxy/scrub"
 )
 
+// The log is told this often how much has gone over a connection that is open, if it is
+// more than before. A gateway's connection is open for days, and who asks what an agent
+// does should not have to wait for its end.
+const tellTime = time.Minute
+
 // upgrade carries a switched connection until one side has ended. The frames of a
 // WebSocket are searched for secrets in both directions; everything else, and what an
 // extension encodes on a connection without a credential, passes byte for byte.
 func (x *exchange) upgrade(w http.ResponseWriter, resp *http.Response) {
-	e := &x.call.event
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	switch {
 	case !ok, !isUpgrade(x.in.Header), !strings.EqualFold(resp.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")):
 		x.abort("the server switched to a protocol that was not asked for")
 	case x.injected && !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket"):
 		x.abort("a call with a credential was switched to a protocol that cannot be searched")
-	case x.g != nil && resp.Header["Sec-Websocket-Extensions"] != nil:
+	case x.plainFrames() && resp.Header["Sec-Websocket-Extensions"] != nil:
 		x.abort("the server uses a WebSocket extension that was not asked for, and its frames could not be searched")
+	case x.extended != nil && !x.extended.accepted(resp.Header):
+		x.abort("the server's answer does not belong to the WebSocket key that it was sent (RFC 6455 4.2.2)")
 	}
-	child, buffer, err := http.NewResponseController(w).Hijack()
-	if err != nil { // an HTTP/2 stream; extended CONNECT is not offered, so none gets here
+	s := &switched{upstream: upstream, told: x.progress}
+	if strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") && resp.Header["Sec-Websocket-Extensions"] == nil {
+		s.g, s.edit = x.g, x.editor()
+	}
+	open := x.hijack
+	if x.extended != nil {
+		open = x.extend
+	}
+	child, err := open(w, resp)
+	if err != nil {
+		x.call.event.Reason = "the client went away before the answer"
+		x.call.ended()
+		return
+	}
+	s.child = child
+	x.progress(0, 0)
+	x.endUpgrade(s.run(), s)
+}
+
+// hijack takes the connection of an HTTP/1.1 child, which has been told that it is open.
+func (x *exchange) hijack(w http.ResponseWriter, resp *http.Response) (io.ReadWriteCloser, error) {
+	conn, buffer, err := http.NewResponseController(w).Hijack()
+	if err != nil {
 		x.abort(err.Error())
 	}
-	defer func() { _ = child.Close() }()
-	if !x.proxy.track(child) {
-		x.call.ended()
-		return
+	if !x.proxy.track(conn) {
+		_ = conn.Close()
+		return nil, net.ErrClosed
 	}
-	defer x.proxy.untrack(child)
-	websocket := strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") && resp.Header["Sec-Websocket-Extensions"] == nil
-	g := x.g
-	if err := writeSwitch(buffer.Writer, resp, g); err != nil {
-		e.Reason = "the client went away before the answer"
-		x.call.ended()
-		return
-	}
-	s := &switched{child: child, upstream: upstream}
-	if websocket {
-		s.g = g
-	}
+	child := &hijacked{Conn: conn, proxy: x.proxy}
 	// What came together with the request stands in the buffer.
-	x.endUpgrade(s.run(io.MultiReader(ahead(buffer.Reader), child)), s)
+	child.from = io.MultiReader(ahead(buffer.Reader), conn)
+	if err := writeSwitch(buffer.Writer, resp, x.g); err != nil {
+		_ = child.Close()
+		return nil, err
+	}
+	return child, nil
+}
+
+// hijacked is the connection of a child that has left HTTP/1.1.
+type hijacked struct {
+	net.Conn
+	from  io.Reader
+	proxy *Proxy
+}
+
+func (h *hijacked) Read(p []byte) (int, error) { return h.from.Read(p) }
+
+// CloseWrite ends what is sent to the child.
+func (h *hijacked) CloseWrite() error {
+	closeWrite(h.Conn)
+	return nil
+}
+
+func (h *hijacked) Close() error {
+	h.proxy.untrack(h.Conn)
+	return h.Conn.Close()
 }
 
 // abort ends a call whose upgrade cannot be served. The socket is closed: a 4xx is fatal
@@ -59,54 +100,30 @@ func (x *exchange) abort(why string) {
 	panic(http.ErrAbortHandler)
 }
 
+// progress tells the log of an open connection: another start of the same call, with
+// what has gone over it so far.
+func (x *exchange) progress(sent, received int64) {
+	x.open.Lock()
+	defer x.open.Unlock()
+	e := x.call.event
+	e.Phase, e.Sent, e.Received = event.Start, sent, received
+	x.proxy.config.Sink(e)
+}
+
 func (x *exchange) endUpgrade(err error, s *switched) {
 	e := &x.call.event
-	e.Sent, e.Received = s.sent, s.received
+	e.Sent, e.Received = s.sent.Load(), s.received.Load()
+	var refused *frameRefusal
 	switch {
 	case errors.Is(err, scrub.ErrFound):
 		a := leakAnswer("a WebSocket message")
 		e.Verdict, e.Code, e.Reason = event.Denied, a.Code, a.Message
+	case errors.As(err, &refused):
+		e.Verdict, e.Code, e.Reason = refused.verdict, refused.answer.Code, refused.answer.Message
 	case errors.Is(err, errFrame):
 		e.Verdict, e.Code, e.Reason = event.Failed, CodeUpstream, err.Error()
 	}
 	x.call.ended()
-}
-
-// switched is a connection that has left HTTP.
-type switched struct {
-	child    net.Conn
-	upstream io.ReadWriteCloser
-	g        *scrubbers // nil: the bytes pass as they are
-
-	sent, received int64
-}
-
-// run copies both ways until one has ended, and returns why the child's frames, or else
-// the server's, could not be passed on.
-func (s *switched) run(fromChild io.Reader) error {
-	up, down := &counted{fromChild, &s.sent}, &counted{s.upstream, &s.received}
-	sent := make(chan error, 1)
-	go func() {
-		var err error
-		if s.g == nil {
-			_, err = io.Copy(s.upstream, up)
-		} else {
-			err = newFrames(s.upstream, up, stopFrames(s.g.free)).run()
-		}
-		_ = s.upstream.Close() // the transport's connection has no half
-		sent <- err
-	}()
-	var err error
-	if s.g == nil {
-		_, err = io.Copy(s.child, down)
-	} else {
-		err = newFrames(s.child, down, maskFrames(s.g)).run()
-	}
-	_ = s.child.Close()
-	if e := <-sent; errors.Is(e, scrub.ErrFound) || errors.Is(e, errFrame) {
-		return e
-	}
-	return err
 }
 
 func writeSwitch(w *bufio.Writer, resp *http.Response, g *scrubbers) error {

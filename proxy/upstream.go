@@ -193,6 +193,8 @@ func (t *transports) all() []*http.Transport {
 // choose picks the pool for a request of the child.
 func (t *transports) choose(r *http.Request) *http.Transport {
 	switch {
+	case isUpgrade(r.Header): // of an HTTP/2 child too
+		return t.http1
 	case r.ProtoMajor == 2 && r.TLS == nil:
 		return t.h2c
 	case isGRPC(r):

@@ -69,7 +69,7 @@ func (b Body) editor(req *http.Request) (func(body []byte, fields []string, v st
 		switch {
 		case sameSlot(key, "Content-Encoding") && !identity(lines):
 			return nil, &problem{"body: compressed, and a compressed body is not changed", "send it without Content-Encoding"}
-		case sameSlot(key, "Content-Md5"), sameSlot(key, "Digest"), sameSlot(key, "Content-Digest"), sameSlot(key, "Repr-Digest"):
+		case fixesBody(key):
 			return nil, &problem{"body: the header " + key + " fixes its bytes", "send it without that header"}
 		}
 	}

@@ -6,24 +6,18 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // editJSON replaces the values at the dotted paths, by their offsets.
 func editJSON(body []byte, fields []string, v string) ([]byte, string, error) {
-	if !utf8.ValidString(v) {
-		return nil, "", &problem{"body: the secret is not UTF-8, which JSON text must be", ""}
+	text, err := quoteJSON(v)
+	if err != nil {
+		return nil, "", err
 	}
 	if !json.Valid(body) {
 		return nil, "", errors.New("body: not valid JSON")
 	}
-	var quoted bytes.Buffer
-	enc := json.NewEncoder(&quoted)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, "", errors.New("body: the secret cannot be written as JSON")
-	}
-	w := jsonWalker{body: body, text: strings.TrimSuffix(quoted.String(), "\n")}
+	w := jsonWalker{body: body, edit: func([]byte) (string, bool) { return text, true }}
 	live := make([]jsonPath, 0, len(fields))
 	for _, f := range fields {
 		live = append(live, jsonPath{f, strings.Split(f, ".")})
@@ -43,7 +37,7 @@ type jsonPath struct {
 type jsonWalker struct {
 	body  []byte
 	at    int
-	text  string // what replaces a value
+	edit  func(value []byte) (text string, ok bool) // what replaces a value, if anything
 	edits []splice
 	hit   string
 }
@@ -56,7 +50,11 @@ func (w *jsonWalker) value(live []jsonPath) {
 	for _, p := range live {
 		if len(p.rest) == 0 {
 			w.skip()
-			w.edits = append(w.edits, splice{from, w.at, w.text})
+			text, ok := w.edit(w.body[from:w.at])
+			if !ok {
+				return
+			}
+			w.edits = append(w.edits, splice{from, w.at, text})
 			if w.hit == "" {
 				w.hit = p.field
 			}

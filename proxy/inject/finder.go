@@ -41,7 +41,10 @@ type Found struct {
 	// Where is "header X-Api-Key", "header Authorization (Basic)", "cookie NAME" or
 	// "query NAME". Names come from the child: bounded in length, not escaped.
 	Where string
-	slot  slot
+	// Copies is how many copies a Found stands for where it is one for a whole field; zero
+	// is one.
+	Copies int
+	slot   slot
 }
 
 type slotKind int
@@ -51,6 +54,9 @@ const (
 	inBasic
 	inCookie
 	inQuery
+	inPath
+	inBody
+	inMessage
 )
 
 type slot struct {
@@ -106,7 +112,7 @@ func (f *Finder) findLine(found []Found, key string, line int, value string) []F
 func (f *Finder) findCopies(found []Found, at slot, text, note string) []Found {
 	for _, k := range f.known {
 		for n := strings.Count(text, k.placeholder); n > 0; n-- {
-			found = append(found, Found{k.placeholder, k.service, "header " + slotName(at.key) + note, at})
+			found = append(found, Found{Placeholder: k.placeholder, Service: k.service, Where: "header " + slotName(at.key) + note, slot: at})
 		}
 	}
 	return found
@@ -126,7 +132,7 @@ func (f *Finder) findPieces(found []Found, at slot, raw, separator, prefix strin
 		}
 		for _, k := range f.known {
 			for n := countEncoded(piece, k.placeholder); n > 0; n-- {
-				found = append(found, Found{k.placeholder, k.service, prefix + f.pieceName(piece), at})
+				found = append(found, Found{Placeholder: k.placeholder, Service: k.service, Where: prefix + f.pieceName(piece), slot: at})
 			}
 		}
 	}
@@ -171,7 +177,12 @@ func (f *Finder) FindString(s string) (service string, ok bool) {
 // when the copy is no longer there.
 func (x Found) Replace(req *http.Request, secret keyring.Secret) error {
 	v := secret.Reveal()
-	if x.slot.kind == inQuery {
+	switch x.slot.kind {
+	case inPath:
+		return x.replacePath(req, v)
+	case inBody:
+		return x.replaceBody(req, v)
+	case inQuery:
 		if err := checkText(x.Where, v); err != nil {
 			return err
 		}

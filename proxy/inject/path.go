@@ -19,14 +19,10 @@ var _ Injector = Path{}
 // which resource it names is refused.
 func (p Path) Inject(req *http.Request, secret keyring.Secret) (string, error) {
 	const where = "path"
-	v := secret.Reveal()
-	if err := checkText(where, v); err != nil {
+	raw, n, err := putInPath(req.URL.EscapedPath(), p.Placeholder, secret.Reveal(), -1)
+	if err != nil {
 		return "", err
 	}
-	if strings.ContainsAny(v, `/\`) || strings.Trim(v, ".") == "" {
-		return "", &problem{where + ": the secret holds a slash, or only dots, and would change the path", ""}
-	}
-	raw, n := replaceEncoded(req.URL.EscapedPath(), p.Placeholder, url.PathEscape(v), false, -1)
 	if n == 0 {
 		return "", ErrNoSlot
 	}
@@ -34,6 +30,19 @@ func (p Path) Inject(req *http.Request, secret keyring.Secret) (string, error) {
 		return "", err
 	}
 	return where, nil
+}
+
+// putInPath replaces at most limit copies in an escaped path (-1: all) and counts them.
+func putInPath(escaped, placeholder, v string, limit int) (string, int, error) {
+	const where = "path"
+	if err := checkText(where, v); err != nil {
+		return "", 0, err
+	}
+	if strings.ContainsAny(v, `/\`) || strings.Trim(v, ".") == "" {
+		return "", 0, &problem{where + ": the secret holds a slash, or only dots, and would change the path", ""}
+	}
+	raw, n := replaceEncoded(escaped, placeholder, url.PathEscape(v), false, limit)
+	return raw, n, nil
 }
 
 // setPath sets both forms of a path, as url.Parse would.

@@ -43,6 +43,7 @@ const (
 	PlainHTTP        = "plain-http"        // something goes, or would have to go, without TLS
 	PlaceholderShape = "placeholder-shape" // the provider's own clients may refuse the placeholder
 	Widens           = "widens"            // a project's file opens more than the user's own
+	WideSearch       = "wide-search"       // the placeholder is replaced where the API keeps content
 	KnownService     = "known-service"     // the catalogue knows the host of a service written by hand
 )
 
@@ -93,6 +94,7 @@ func Run(o Options) []Finding {
 		c.rules(s, compiled)
 		c.reached(s, compiled)
 		c.shape(s)
+		c.wide(s, compiled)
 		c.known(s, compiled)
 	}
 	c.sort()

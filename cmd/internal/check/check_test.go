@@ -100,6 +100,7 @@ func TestFindings(t *testing.T) {
 		{"plain HTTP", world{user: "[infisical]\nsite_url = \"http://vault.test\"\n", project: "[service.a]\nhost = \"a.test:80\"\nupstream = \"http://staging.test\"\n" + bearer, stored: k("a.test:80")}, []string{
 			`u 1:1 warning plain-http http://vault.test`, `2:8 warning plain-http port 80 of a.test is plain HTTP`, `3:12 warning plain-http http://staging.test`}},
 		{"plain HTTP on this machine", world{project: "[service.a]\nhost = \"127.0.0.1:80\"\nupstream = \"http://localhost:1\"\ninsecure = true\n" + bearer, stored: k("127.0.0.1:80")}, []string{`2:8 info bypassed`, `4:12 info plain-http`}},
+		{"anywhere in a body", world{project: "[service.a]\nhost = \"h.test\"\nsearch = [\"body\", \"websocket:d.token\", \"path\"]\n" + bearer, stored: k("h.test")}, []string{`3:10 warning wide-search service "a": search: the agent can have the secret put anywhere into body`}},
 		{"shape", world{project: "[service.openai]\nuse = \"anthropic\"\nplaceholder = \"sk-ant-{a-z:40}\"\nsecret = \"keychain:k\"\n", stored: k("api.anthropic.com")}, []string{`3:15 warning placeholder-shape a key of Anthropic`}},
 		{"a good shape", world{project: "[service.openai]\nuse = \"anthropic\"\nplaceholder = \"sk-ant-api03-{a-z:93}AA\"\nsecret = \"keychain:k\"\n", stored: k("api.anthropic.com")}, nil},
 		{"known", world{project: "[service.a]\nhost = \"api.stripe.com\"\n" + bearer, stored: k("api.stripe.com")}, []string{`2:8 info known-service the catalogue knows api.stripe.com as Stripe`}},

@@ -123,6 +123,19 @@ func inClear(origin string) bool {
 	return err == nil && u.Scheme == "http" && !isLoopback(u.Hostname())
 }
 
+// wide tells where an agent can have the secret written down as content. Named fields are
+// taken for what the API documents.
+func (c *checker) wide(s *config.Service, compiled *config.CompiledService) {
+	for _, e := range compiled.Endpoints {
+		for _, p := range e.Search {
+			if p.Name == "" && p.In != "path" {
+				c.add(s.At("search", "use"), Warning, WideSearch, fmt.Sprintf("name the field: %q", p.In+":NAME"),
+					"service %q: search: the agent can have the secret put anywhere into %s, and read it where the API keeps that as content", s.Name, p.In)
+			}
+		}
+	}
+}
+
 // plural is "1 warning", "2 warnings".
 func plural(n int, word string) string {
 	if n == 1 {

@@ -36,6 +36,7 @@ type Service struct {
 	Hosts     []string `json:"hosts"`
 	Auth      []string `json:"auth"` // where the credential goes, one for each kind of host
 	Always    bool     `json:"always"`
+	Search    []string `json:"search"` // where else the placeholder is replaced
 	Secret    string   `json:"secret"` // the ref; "" is none
 	Variables []string `json:"variables"`
 	Allow     []string `json:"allow"` // empty allows everything
@@ -74,12 +75,17 @@ func NewReport(c *config.Compiled, files []File, findings []Finding, strict bool
 
 func describe(s *config.CompiledService) Service {
 	out := Service{Name: s.Name, File: s.Pos.File, Line: s.Pos.Line, Hosts: texts(s.Hosts()), Auth: []string{}, Secret: s.Secret.String(),
-		Variables: append([]string{}, s.Env...), Allow: []string{}, Deny: []string{}, Ask: texts(s.Ask)}
+		Variables: append([]string{}, s.Env...), Allow: []string{}, Deny: []string{}, Ask: texts(s.Ask), Search: []string{}}
 	for _, e := range s.Endpoints {
 		if text := authText(e); !slices.Contains(out.Auth, text) {
 			out.Auth = append(out.Auth, text)
 		}
 		out.Always = out.Always || e.Always
+		for _, p := range texts(e.Search) {
+			if !slices.Contains(out.Search, p) {
+				out.Search = append(out.Search, p)
+			}
+		}
 		out.Allow, out.Deny = texts(e.Rule.Allow), texts(e.Rule.Deny)
 	}
 	return out

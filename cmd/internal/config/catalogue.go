@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"agentvault/keyring"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -71,6 +72,19 @@ type EntryEndpoint struct {
 	Paths  []string  `toml:"paths" json:"paths,omitempty"` // with OwnHost: the paths of this endpoint
 	Inject string    `toml:"inject" json:"inject"`
 	Auth   EntryAuth `toml:"auth" json:"auth"`
+	Search []string  `toml:"search" json:"search,omitempty"` // see inject.ParsePlace
+}
+
+func (ep EntryEndpoint) search() (inject.Search, error) {
+	var out inject.Search
+	for _, s := range ep.Search {
+		p, err := inject.ParsePlace(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // EntryAuth is Auth as the catalogue writes it. What only the user can know is "?" for a

@@ -57,6 +57,7 @@ type Endpoint struct {
 	Auth   string          // the type, for people
 	Inject inject.Injector // inject.Path with an empty Placeholder means the session's
 	Always bool            // also where the child presents nothing
+	Search inject.Search   // where else the placeholder is looked for
 	// BasicUser names the user of basic auth where that is a secret too; the caller
 	// resolves it into inject.Basic.User.
 	BasicUser keyring.Ref
@@ -206,7 +207,7 @@ func (s *Service) compile() (CompiledService, error) {
 		return c, err
 	}
 	for i, p := range points {
-		e := Endpoint{Rule: rule.Service{Name: s.Name, Endpoint: i, Hosts: p.hosts, Allow: s.Allow, Deny: s.Deny, Ask: s.Ask}, Always: p.always}
+		e := Endpoint{Rule: rule.Service{Name: s.Name, Endpoint: i, Hosts: p.hosts, Allow: s.Allow, Deny: s.Deny, Ask: s.Ask}, Always: p.always, Search: p.search}
 		if err := p.auth.deliver(&e); err != nil {
 			return c, err
 		}
@@ -218,6 +219,9 @@ func (s *Service) compile() (CompiledService, error) {
 		}
 		if s.Inject != "" {
 			e.Always = s.Inject == "always"
+		}
+		if s.Search != nil {
+			e.Search = s.Search
 		}
 		c.Endpoints = append(c.Endpoints, e)
 	}
@@ -244,6 +248,7 @@ type point struct {
 	// carrier is how the token of an exchange is sent where that is not as a bearer.
 	carrier *Auth
 	always  bool
+	search  inject.Search
 }
 
 // endpoints joins what the service says with what the catalogue knows. A host of one's
@@ -276,6 +281,9 @@ func (s *Service) endpoints() ([]point, error) {
 			}
 		}
 		p := point{hosts: hosts, auth: ep.Auth.auth(), always: ep.Inject == "always"}
+		if p.search, err = ep.search(); err != nil {
+			return nil, err
+		}
 		if s.Auth != nil {
 			// git takes a token as a password, also one that was exchanged.
 			if s.Auth.exchanges() && p.auth.Type == "basic" && ep.Auth.lacks() == "" {

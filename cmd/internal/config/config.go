@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"agentvault/keyring"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -108,8 +109,9 @@ type Service struct {
 	Inject string   // "always", "asked"; "": the catalogue's, or always
 	// Insecure allows the credential over plain HTTP, which the proxy does for loopback only.
 	Insecure    bool
-	Copies      bool   // a request may hold the placeholder more than once
-	Placeholder string // shape, see inject.NewPlaceholder; "": the catalogue's
+	Copies      bool          // a request may hold the placeholder more than once
+	Search      inject.Search // nil: the catalogue's; where else the placeholder is looked for
+	Placeholder string        // shape, see inject.NewPlaceholder; "": the catalogue's
 	Tests       []Test
 	Upstream    string // "https://host[:port]": where a test sends the calls instead; "" is the host itself
 

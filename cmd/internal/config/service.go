@@ -40,7 +40,7 @@ func isServiceName(s string) bool {
 
 func serviceKeys() []string {
 	return []string{"use", "host", "auth", "secret", "allow", "deny", "ask", "env", "inject",
-		"insecure", "copies", "placeholder", "test", "upstream"}
+		"insecure", "copies", "search", "placeholder", "test", "upstream"}
 }
 
 func (n node) service(name string) (Service, bool) {
@@ -89,6 +89,9 @@ func (n node) service(name string) (Service, bool) {
 	if v, ok := keys["copies"]; ok {
 		s.Copies = v.boolean()
 	}
+	if v, ok := keys["search"]; ok {
+		s.Search = v.search()
+	}
 	if v, ok := keys["placeholder"]; ok {
 		s.Placeholder = v.shape()
 	}
@@ -134,6 +137,43 @@ func (n node) complete(s *Service) {
 		return
 	}
 	n.checkInsecure(s, points)
+	n.checkSearch(s, points)
+}
+
+// checkSearch: where the agent's placeholder is no part of the credential, replacing it
+// would put the secret where nobody expects it.
+func (n node) checkSearch(s *Service, points []point) {
+	for _, p := range points {
+		switch p.auth.Type {
+		case "none", "sigv4", "mtls":
+			if len(s.Search) > 0 {
+				n.doc.add(s.At("search"), "leave search out", "%ssearch: auth %q has no placeholder that could be replaced", n.subject, p.auth.Type)
+				return
+			}
+		}
+	}
+}
+
+// search reads `["websocket:d.token", "body"]`.
+func (n node) search() inject.Search {
+	var out inject.Search
+	for _, e := range n.words(true) {
+		p, err := inject.ParsePlace(e.v.(string))
+		switch {
+		case err != nil:
+			in, _, _ := strings.Cut(e.v.(string), ":")
+			hint := didYouMean(in, inject.Places())
+			if hint == "" {
+				hint = hintOf(err)
+			}
+			e.fail(hint, "search: %s", err)
+		case slices.Contains(out, p):
+			e.fail("", "search: %q stands there twice", p)
+		default:
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // checkInsecure: the proxy sends a credential without TLS to this machine alone, so that
