@@ -152,18 +152,29 @@ func (l *live) checkBindings(ctx context.Context) error {
 				errs = append(errs, fmt.Errorf("service %q: %w", c.Name, err))
 			}
 		}
-		if !c.Secret.Stored() {
+		if c.Secret.IsZero() {
 			continue
 		}
 		item, err := l.resolver.Get(ctx, c.Secret)
 		if err != nil {
 			continue // told already, or put off
 		}
-		if len(item.Hosts) == 0 {
+		if _, err := c.Inspect(item.Value, ""); err != nil {
+			errs = append(errs, withHint(fmt.Errorf("service %q: %s: %w", c.Name, c.Secret, err), "%s", shapeHint(c)))
+		}
+		if c.Secret.Stored() && len(item.Hosts) == 0 {
 			errs = append(errs, withHint(fmt.Errorf("service %q: %s is not bound to any host", c.Name, c.Secret), "%s", setCommand(c.Secret, c)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// shapeHint is the way out where a secret holds another provider's key.
+func shapeHint(c config.CompiledService) string {
+	if c.Secret.Stored() {
+		return "store the right one: " + setCommand(c.Secret, c)
+	}
+	return "put the right value there, or correct the secret of the service in agentvault.toml"
 }
 
 // Leases are given back in this time, and what then is left is told.

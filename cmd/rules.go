@@ -32,7 +32,7 @@ func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
 			r.Services[proxy.Endpoint{Service: s.Name, Index: i}] = proxy.Service{
 				Name: s.Name, Secret: s.Secret, Others: e.Refs(), Inject: injector(e, placeholder), Always: e.Always,
 				Insecure: s.Insecure, Copies: s.Copies, Search: e.Search, Placeholder: placeholder,
-				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert,
+				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert, Inspect: s.Inspect,
 			}
 		}
 	}

@@ -92,6 +92,10 @@ func secretSet(ctx context.Context, env Env, c *cli.Context) error {
 		return err
 	}
 	defer value.Wipe()
+	if err := config.InspectFor(name, hosts, value); err != nil {
+		return &configError{withHint(fmt.Errorf("secret %q: %w; it was not stored", name, err),
+			"store it under the name of its service, or say with --host where else it may be sent")}
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	item := keyring.Item{Value: value, Hosts: hosts, Set: time.Now().UTC()}

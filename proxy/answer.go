@@ -37,6 +37,7 @@ const (
 	CodeSearch        = "body_not_searchable"
 	CodeLeak          = "secret_in_request"
 	CodeSecret        = "secret_unavailable"
+	CodeShape         = "secret_of_another"
 	CodeBinding       = "secret_not_bound"
 	CodeInsecure      = "insecure_transport"
 	CodeInject        = "injection_failed"

@@ -120,6 +120,11 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	if refused {
 		return a, event.Denied
 	}
+	label, err := s.inspect(x.tries.Item().Value, x.tunnel.host)
+	if err != nil {
+		return shapeAnswer(s, err), event.Denied
+	}
+	e.Label = label
 	value, a, verdict := x.exchanged(x.tries.Item())
 	if a.Code != "" {
 		return a, verdict
@@ -169,6 +174,34 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	}
 	x.wasPut(strings.Join(where, ", "))
 	return Answer{}, ""
+}
+
+// inspection is what Inspect said of the last value.
+type inspection struct {
+	value keyring.Secret
+	host  string
+	label string
+	err   error
+}
+
+// inspect asks Inspect once for each value: the resolver hands out the same one until the
+// value changes.
+func (s *Service) inspect(value keyring.Secret, host string) (label string, err error) {
+	if s.Inspect == nil {
+		return "", nil
+	}
+	if last := s.inspected.Load(); last != nil && last.value == value && last.host == host {
+		return last.label, last.err
+	}
+	label, err = s.Inspect(value, host)
+	s.inspected.Store(&inspection{value, host, label, err})
+	return label, err
+}
+
+func shapeAnswer(s *Service, err error) Answer {
+	return Answer{Status: http.StatusForbidden, Code: CodeShape, Service: s.Name,
+		Message: fmt.Sprintf("service %q: %s: %v; it was not sent", s.Name, s.Secret, err),
+		Help:    "ask the human to store the right value, or to correct the secret of the service in agentvault.toml"}
 }
 
 // checkBinding holds the secret to the hosts that were named when it was stored.

@@ -71,8 +71,12 @@ type Service struct {
 	ClientCert bool
 	// Placeholder is what the child holds in place of the secret; may be empty.
 	Placeholder string
+	// Inspect looks at a value of Secret before it is sent to a host for the first time: its
+	// label for the log, or why it must not be sent. Optional.
+	Inspect func(value keyring.Secret, host string) (label string, err error)
 
-	refs []keyring.Ref // Secret and Others
+	refs      []keyring.Ref // Secret and Others
+	inspected *atomic.Pointer[inspection]
 }
 
 // Endpoint is how a rule.Match names a service: one service may have several, each with
@@ -216,7 +220,7 @@ func (p *Proxy) Swap(r *Rules) {
 	}
 	next.services = make(map[Endpoint]*Service, len(r.Services))
 	for e, s := range r.Services {
-		s.refs = append([]keyring.Ref{s.Secret}, s.Others...)
+		s.refs, s.inspected = append([]keyring.Ref{s.Secret}, s.Others...), new(atomic.Pointer[inspection])
 		next.services[e] = &s
 	}
 	next.finder = inject.NewFinder(placeholders)

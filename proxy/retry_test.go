@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -118,5 +119,35 @@ func TestRefusedCredential(t *testing.T) {
 				t.Errorf("event %+v, want the state %q", e, tt.state)
 			}
 		})
+	}
+}
+
+// A value of another provider is not sent; the label of one that is goes into the log. Each
+// value is looked at once.
+func TestInspectedCredential(t *testing.T) {
+	const foreign = "s3cret-of-another-0123456789"
+	u, looks := new(rotating), 0
+	u.set(sentinel)
+	s := start(t, options{handler: u.ServeHTTP, change: func(s *Service) {
+		s.Inspect = func(v keyring.Secret, _ string) (string, error) {
+			looks++
+			if v.Reveal() == foreign {
+				return "", errors.New("the value is plainly a key of another")
+			}
+			return "live", nil
+		}
+	}})
+	resp, _ := s.get("/")
+	if e := s.last(); resp.StatusCode != 200 || e.Label != "live" {
+		t.Errorf("%s, label %q", resp.Status, e.Label)
+	}
+	s.get("/")
+	if u.hits() != sentinel+" "+sentinel || looks != 1 {
+		t.Errorf("%d looks at one value", looks)
+	}
+	s.secrets.set(valued(foreign))
+	resp, body := s.get("/")
+	if e := s.last(); code(t, resp, body) != CodeShape || e.Verdict != event.Denied || e.Label != "" || u.hits() != "" || strings.Contains(body, foreign) {
+		t.Errorf("%s %s %+v", resp.Status, body, e)
 	}
 }

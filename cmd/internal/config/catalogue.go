@@ -38,6 +38,9 @@ type Entry struct {
 	// two * stands inside. A key with one of them that is also one of Keys is plainly of
 	// this provider, see IsPlainly.
 	Marks []string `toml:"marks" json:"marks,omitempty"`
+	// IDs are regular expressions of what stands beside a key and is none: the public half of
+	// a pair. One in the place of a key is a mistake.
+	IDs []string `toml:"ids" json:"ids,omitempty"`
 	// Labels tell a key that acts on the real world from one that does not, by regular
 	// expressions of whole keys: "live" and "test" are the labels.
 	Labels map[string]string `toml:"labels" json:"labels,omitempty"`
@@ -282,12 +285,16 @@ func (e Entry) IsKey(s string) bool {
 // and has a mark that no other provider's keys have. Thirty-two hexadecimal digits are
 // plainly nobody's.
 func (e Entry) IsPlainly(s string) bool {
-	return slices.ContainsFunc(e.Marks, func(mark string) bool {
+	return hasMark(e.Marks, s) && e.IsKey(s)
+}
+
+func hasMark(marks []string, s string) bool {
+	return slices.ContainsFunc(marks, func(mark string) bool {
 		if inside, ok := strings.CutPrefix(mark, "*"); ok {
 			return strings.Contains(s, strings.TrimSuffix(inside, "*"))
 		}
 		return strings.HasPrefix(s, mark)
-	}) && e.IsKey(s)
+	})
 }
 
 // Environment says what a host of the entry acts on: "test" for the provider's sandbox,

@@ -122,6 +122,11 @@ func checkLabels(t *testing.T, e Entry) {
 			t.Errorf("%s: label %s: %v", e.Name, label, err)
 		}
 	}
+	for _, id := range e.IDs {
+		if _, err := regexp.Compile("^(?:" + id + ")$"); err != nil {
+			t.Errorf("%s: id %q: %v", e.Name, id, err)
+		}
+	}
 	if len(e.Labels) > 0 && len(e.Keys) == 0 {
 		t.Errorf("%s: labels without keys", e.Name)
 	}

@@ -48,6 +48,8 @@ type CompiledService struct {
 	TokenHost rule.Host
 	Source    string // path of the file that it came from
 	Pos       Pos
+
+	known string // the provider by the catalogue's name, if the hosts are its own
 }
 
 // Endpoint is one place of a service and how the credential is sent there: GitHub's API
@@ -185,6 +187,9 @@ func (s *Service) compile() (CompiledService, error) {
 	c := CompiledService{Name: s.Name, Secret: s.Secret, Ask: s.Ask, Insecure: s.Insecure, Copies: s.Copies, Env: s.Env,
 		Shape: s.Placeholder, Tests: s.Tests, Upstream: s.Upstream, Source: s.Source, Pos: s.Pos}
 	if e, ok := Lookup(s.Use); ok {
+		if s.Hosts == nil || !e.hasHosts() {
+			c.known = e.Name
+		}
 		if c.Env == nil {
 			c.Env = e.Env
 		}

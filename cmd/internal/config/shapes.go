@@ -1,0 +1,131 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/BurntSushi/toml"
+
+	"agentvault/keyring"
+	"agentvault/proxy/rule"
+)
+
+// marked are texts by which keys of a service, or the public halves of its pairs, are known.
+type marked struct {
+	service string
+	marks   []string // see Entry.Marks
+	ids     []string // see Entry.IDs
+}
+
+// allMarks are those of the whole catalogue. It reads the few lines that say so: the whole
+// catalogue takes 13 ms, and a session needs this at its start.
+var allMarks = sync.OnceValue(func() []marked {
+	var out []marked
+	name := ""
+	for line := range strings.Lines(servicesTOML) {
+		switch {
+		case strings.HasPrefix(line, "["):
+			name = strings.Trim(line, "[]\r\n")
+		case strings.HasPrefix(line, "marks = "), strings.HasPrefix(line, "ids = "):
+			var row struct{ Marks, IDs []string }
+			if _, err := toml.Decode(line, &row); err == nil { // a test compares with the rows
+				out = append(out, marked{name, row.Marks, row.IDs})
+			}
+		}
+	}
+	return out
+})
+
+// claimed returns the services of which text plainly is a key, or an id.
+func claimed(text string) (keys, ids []string) {
+	for _, m := range allMarks() {
+		if hasMark(m.marks, text) {
+			if e, ok := Lookup(m.service); ok && e.IsPlainly(text) {
+				keys = append(keys, m.service)
+			}
+		}
+		if slices.ContainsFunc(m.ids, func(id string) bool {
+			re, err := regexp.Compile(`\A(?:` + id + `)\z`) // a test compiles every row's
+			return err == nil && re.MatchString(text)
+		}) {
+			ids = append(ids, m.service)
+		}
+	}
+	return keys, ids
+}
+
+// ForeignError is a value that plainly is no key of the service that it would be sent to.
+type ForeignError struct {
+	Service string
+	Of      []string // whose keys look like it
+	ID      bool     // it is the public half of a pair
+}
+
+// Error implements error.
+func (e *ForeignError) Error() string {
+	if e.ID {
+		return fmt.Sprintf("the value is the id of an access key of %s, and not a secret", strings.Join(e.Of, " or "))
+	}
+	return fmt.Sprintf("the value is plainly a key of %s, and not of %s", strings.Join(e.Of, " or "), e.Service)
+}
+
+// Inspect looks at a value before it is sent to a host of the service: it returns what the
+// catalogue tells of the two ("live", "test"; empty for nothing), or a *ForeignError for a
+// key that plainly is another provider's. What no provider claims passes, and so does
+// everything that goes to a host that the catalogue does not know: a gateway takes
+// whichever keys it likes. host may be empty for all hosts of the service.
+func (s *CompiledService) Inspect(value keyring.Secret, host string) (label string, err error) {
+	text := value.Reveal() // to be compared with patterns; it goes nowhere
+	keys, ids := claimed(text)
+	provider := s.provider(len(keys)+len(ids) > 0)
+	if provider == "" && len(keys) == 1 {
+		provider = keys[0] // behind a gateway
+	}
+	e, known := Lookup(provider)
+	switch {
+	case !known:
+		return "", nil
+	case len(ids) > 0:
+		return "", &ForeignError{provider, ids, true}
+	case len(keys) > 0 && !slices.Contains(keys, provider) && !e.IsKey(text):
+		return "", &ForeignError{provider, keys, false}
+	}
+	if label = e.Label(text); label == "" {
+		label = e.Environment(host)
+	}
+	return label, nil
+}
+
+// InspectFor looks at the shape of a value that is to be stored for these hosts.
+func InspectFor(name string, hosts []string, value keyring.Secret) error {
+	s := CompiledService{Name: name, Endpoints: []Endpoint{{}}}
+	for _, text := range hosts {
+		if h, err := rule.ParseHost(text); err == nil {
+			s.Endpoints[0].Rule.Hosts = append(s.Endpoints[0].Rule.Hosts, h)
+		}
+	}
+	_, err := s.Inspect(value, "")
+	return err
+}
+
+// provider is the service of the catalogue whose hosts the credential goes to; "" where
+// they are not the catalogue's. To look for them by their names takes the whole
+// catalogue, which only a value that somebody claims is worth.
+func (s *CompiledService) provider(search bool) string {
+	if s.known != "" || !search {
+		return s.known
+	}
+	for _, h := range s.Hosts() {
+		port := h.Port
+		if port == 0 {
+			port = rule.DefaultPort
+		}
+		if e, ok := ForHost(h.Name, port); ok {
+			return e.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"agentvault/keyring"
+	"agentvault/proxy/inject"
+)
+
+func compiledService(t *testing.T, toml string) *CompiledService {
+	t.Helper()
+	c := compileText(t, toml)
+	return &c.Services[0]
+}
+
+func TestInspect(t *testing.T) {
+	ghp := "ghp_" + strings.Repeat("a", 36)
+	ant := "sk-ant-api03-" + strings.Repeat("a", 93) + "AA"
+	akia := "AKIA" + strings.Repeat("A", 16)
+	live, test := "sk_live_51"+strings.Repeat("a", 97), "sk_test_51"+strings.Repeat("a", 97)
+	use := func(name string) string {
+		return fmt.Sprintf("[service.x]\nuse = %q\nsecret = \"keychain:x\"\n", name)
+	}
+	for _, tt := range []struct{ name, toml, value, host, label, foreign string }{
+		{name: "its own", toml: use("github"), value: ghp},
+		{name: "github's for anthropic", toml: use("anthropic"), value: ghp, foreign: "plainly a key of github, and not of anthropic"},
+		{name: "anthropic's for openai", toml: use("openai"), value: ant, foreign: "plainly a key of anthropic"},
+		{name: "stripe's for anthropic", toml: use("anthropic"), value: live, foreign: "stripe"},
+		{name: "live", toml: use("stripe"), value: live, label: "live"},
+		{name: "test", toml: use("stripe"), value: test, label: "test"},
+		{name: "a provider's sandbox", toml: use("plaid"), value: "0123456789abcdef0123456789abcd", host: "sandbox.plaid.com", label: "test"},
+		{name: "a kind that nobody knows", toml: use("anthropic"), value: "sk-new-kind-of-key-0123456789"},
+		{name: "a provider without known keys", toml: use("mistral"), value: "0123456789abcdef0123456789abcdef"},
+		{name: "a common prefix, and no known keys", toml: use("gocardless"), value: "live_" + strings.Repeat("a", 40)},
+		{name: "github's, and no known keys", toml: use("mistral"), value: ghp, foreign: "github"},
+		{name: "an id", toml: use("anthropic"), value: akia, foreign: "the id of an access key of aws"},
+		{name: "an id for its own provider", toml: "[service.x]\nuse = \"aws\"\nhost = \"*.eu-west-1.amazonaws.com\"\n" +
+			"auth = { type = \"sigv4\", access_key_id = \"keychain:id\" }\nsecret = \"keychain:x\"\n", value: akia, foreign: "and not a secret"},
+		{name: "a gateway", toml: use("openai") + "host = \"llm.acme.test\"\n", value: ant},
+		{name: "by hand, elsewhere", toml: "[service.x]\nhost = \"git.acme.test\"\nauth = \"bearer\"\nsecret = \"keychain:x\"\n", value: ghp},
+		{name: "by hand, a known host", toml: "[service.x]\nhost = \"api.openai.com\"\nauth = \"bearer\"\nsecret = \"keychain:x\"\n", value: ghp, foreign: "not of openai"},
+		{name: "by hand, a known host, its own", toml: "[service.x]\nhost = \"api.stripe.com\"\nauth = \"bearer\"\nsecret = \"keychain:x\"\n", value: live, label: "live"},
+		{name: "part of a larger text", toml: use("anthropic"), value: "x " + ghp},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			label, err := compiledService(t, tt.toml).Inspect(keyring.NewSecret([]byte(tt.value)), tt.host)
+			if label != tt.label || (err == nil) != (tt.foreign == "") {
+				t.Fatalf("%q, %v; want %q, %q", label, err, tt.label, tt.foreign)
+			}
+			if err == nil {
+				return
+			}
+			var foreign *ForeignError
+			if !errors.As(err, &foreign) || !strings.Contains(err.Error(), tt.foreign) || strings.Contains(err.Error(), tt.value) {
+				t.Errorf("%v, want %q", err, tt.foreign)
+			}
+		})
+	}
+}
+
+// No key that the catalogue itself makes for a service is refused there.
+func TestInspectTakesEveryShape(t *testing.T) {
+	for _, e := range Catalogue() {
+		if e.Shape == "" {
+			continue
+		}
+		p, err := inject.NewPlaceholder(rand.Reader, e.Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := CompiledService{Name: e.Name, known: e.Name}
+		if _, err := s.Inspect(keyring.NewSecret([]byte(p)), ""); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+	}
+}
+
+// The lines that are read alone are all that the catalogue has.
+func TestMarksAreTheCatalogues(t *testing.T) {
+	var got, want []string
+	for _, m := range allMarks() {
+		got = append(got, fmt.Sprint(m.service, m.marks, m.ids))
+	}
+	for _, e := range Catalogue() {
+		if e.Marks != nil {
+			want = append(want, fmt.Sprint(e.Name, e.Marks, []string(nil)))
+		}
+		if e.IDs != nil {
+			want = append(want, fmt.Sprint(e.Name, []string(nil), e.IDs))
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("marks:\n%q, want\n%q", got, want)
+	}
+}
+
+// What the first injection of a session pays, and what each other pays that brings a new value.
+func BenchmarkInspect(b *testing.B) {
+	s := CompiledService{Name: "x", known: "anthropic"}
+	value := keyring.NewSecret([]byte("sk-ant-api03-" + strings.Repeat("a", 93) + "AA"))
+	for b.Loop() {
+		if _, err := s.Inspect(value, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
