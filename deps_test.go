@@ -17,6 +17,7 @@ var layers = map[string][]string{
 	".":   {"cmd"},
 	"cmd": {"*"}, // the command line ties everything together
 
+	"cmd/internal/adopt":         {"cmd/internal/config", "cmd/internal/scan", "keyring", "proxy/event", "proxy/inject", "proxy/rule"}, // what the child showed of its own, for `discover --adopt`
 	"cmd/internal/session":       {},
 	"cmd/internal/config":        {"keyring", "proxy/inject", "proxy/rule"},
 	"cmd/internal/check":         {"cmd/internal/config", "keyring", "proxy/inject", "proxy/rule"},                                                    // what a configuration means, beyond what loading refuses

@@ -57,16 +57,18 @@ func catalogueEntry(host string, port int) (discover.Entry, bool) {
 		}
 		entry.Unseen = entry.Unseen && p.Auth.Type == "body"
 		auth := &config.Auth{Type: p.Auth.Type}
+		note := strings.Join(strings.Fields(e.Note), " ")
 		switch {
 		case p.Auth.User == "?":
 			auth.User = "YOUR-USER"
 		case strings.Contains(p.Auth.AccessKeyID, "YOUR-"):
 			auth.AccessKeyID = keyring.Ref{Scheme: "keychain", Name: e.Name + "-id"}
 			entry.More, entry.OneAccount = []string{e.Name + "-id"}, true
+			note = "the access key id is kept as a secret as well"
 		default:
 			continue
 		}
-		entry.Auth, entry.Note = auth.TOML(), strings.Join(strings.Fields(e.Note), " ")
+		entry.Auth, entry.Note = auth.TOML(), note
 	}
 	return entry, true
 }

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"agentvault/cmd/internal/adopt"
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/discover"
 	"agentvault/cmd/internal/session"
@@ -52,6 +53,7 @@ type live struct {
 	mu       sync.Mutex
 	summary  *summary.Summary
 	onEvent  func(event.Event) // for warnings where nothing is drawn
+	own      *adopt.Collector  // see sessionOptions
 	logError error
 
 	stores   *stores             // nil where the session has secrets of its own
@@ -72,8 +74,9 @@ type sessionOptions struct {
 	passEnv      []string
 	passphraseFD int
 	lazy         bool
-	alone        bool // there will be no child
-	observe      bool // discover: everything passes, and the parent's credentials are handed on
+	alone        bool             // there will be no child
+	observe      bool             // discover: everything passes, and the parent's credentials are handed on
+	own          *adopt.Collector // takes what the child sends of its own; nil for nobody
 	ui           string
 	trusted      func(config.Source) error // asks for the approval of a project's file
 	upstream     proxy.Upstream            // the demo's own; zero means the parent's
@@ -83,7 +86,7 @@ type sessionOptions struct {
 
 // open prepares a session up to, but without, the child. After an error nothing is left.
 func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
-	l = &live{env: env, started: time.Now(), argv: o.argv, summary: new(summary.Summary)}
+	l = &live{env: env, started: time.Now(), argv: o.argv, summary: new(summary.Summary), own: o.own}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -230,10 +233,14 @@ func (l *live) serve(authority *ca.Authority, o sessionOptions) error {
 	l.asker = newAsker(discover.Template)
 	l.book = &rulebook{live: l, path: o.configPath, noFile: o.configText != nil, compiled: l.compiled}
 	l.asker.always = func(e event.Event) (string, error) { return l.book.cover(e, "") }
-	l.proxy, err = proxy.New(proxy.Config{
+	c := proxy.Config{
 		Session: l.id, Token: password, Authority: authority, Rules: rules,
 		Secrets: l.resolver, Sink: l.sink, Owns: l.owns, Upstream: upstream, Ask: l.asker.ask,
-	})
+	}
+	if l.own != nil {
+		c.Own = l.own.Own
+	}
+	l.proxy, err = proxy.New(c)
 	if err != nil {
 		return err
 	}
@@ -289,6 +296,9 @@ func (l *live) sink(e event.Event) {
 	l.mu.Unlock()
 	if f != nil {
 		f(e)
+	}
+	if l.own != nil {
+		l.own.Add(&e)
 	}
 	l.bus.Publish(e)
 }

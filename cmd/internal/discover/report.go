@@ -24,6 +24,8 @@ type Options struct {
 	Again string
 	// Written says that the suggestions are being written, so that no command has to.
 	Written bool
+	// Open leaves what to type out of the report: it is still being talked about.
+	Open bool
 	// Location is that of the times; nil is UTC.
 	Location *time.Location
 	Knowledge
@@ -181,9 +183,9 @@ func NoteOf(e *Endpoint) string {
 	case e.Service != "":
 		note = "not in allow"
 	case len(e.Auth) > 0:
-		note = carried(e.Auth[0])
+		note = Carried(e.Auth[0])
 		if len(e.Auth) > 1 && e.Auth[1] != e.Auth[0] {
-			note += ", " + carried(e.Auth[1])
+			note += ", " + Carried(e.Auth[1])
 		}
 	case e.Grade == Refused:
 		note = "refused, no credential"
@@ -198,8 +200,9 @@ func NoteOf(e *Endpoint) string {
 	return note
 }
 
-// carried says which credential of its own the child sent.
-func carried(auth string) string {
+// Carried says for people which credential of its own the child sent; kind is that of
+// Event.Auth.
+func Carried(auth string) string {
 	kind, name, _ := strings.Cut(auth, ":")
 	switch kind {
 	case "bearer", "token", "apikey", "key", "oauth", "authorization", "dpop":
@@ -399,19 +402,28 @@ func (r *report) end(endpoints []Endpoint) {
 	if now > 0 {
 		fmt.Fprintf(&r.b, " The configuration of now covers %s more.", text.Number(now))
 	}
-	commands := Commands(Suggest(endpoints, r.o.Knowledge), r.o.Again)
-	if len(commands) == 0 {
+	closing := ""
+	if !r.o.Open {
+		closing = Closing(Suggest(endpoints, r.o.Knowledge), r.o)
+	}
+	if closing == "" {
 		r.b.WriteString("\n")
 		return
 	}
-	if r.o.Written {
-		r.b.WriteString(" What is being written needs:\n")
-	} else {
-		fmt.Fprintf(&r.b, " %s the rest:\n", covers(len(commands)))
+	r.b.WriteString(" " + closing)
+}
+
+// Closing says what to type so that the rest is covered; "" for nothing.
+func Closing(suggestions []Suggestion, o Options) string {
+	commands := Commands(suggestions, o.Again)
+	if len(commands) == 0 {
+		return ""
 	}
-	for _, line := range commands {
-		r.b.WriteString("  " + line + "\n")
+	first := covers(len(commands)) + " the rest:\n"
+	if o.Written {
+		first = "What is being written needs:\n"
 	}
+	return first + "  " + strings.Join(commands, "\n  ") + "\n"
 }
 
 // period is a line about when all this was, and what its columns are.

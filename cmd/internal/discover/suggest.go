@@ -171,15 +171,20 @@ func (s *suggesting) add(e *Endpoint) {
 	p.allow[e.Allow] = true
 }
 
-// placeOf is the host as the configuration writes it, empty if it cannot.
+// PlaceOf is a host and port as the configuration writes it.
+func PlaceOf(host string, port int) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != 0 && port != rule.DefaultPort {
+		host += ":" + strconv.Itoa(port)
+	}
+	return host
+}
+
+// placeOf is the place of an endpoint, empty if the configuration cannot have it.
 func placeOf(e *Endpoint) string {
-	place := e.Host
-	if strings.Contains(place, ":") {
-		place = "[" + place + "]"
-	}
-	if e.Port != 0 && e.Port != rule.DefaultPort {
-		place += ":" + strconv.Itoa(e.Port)
-	}
+	place := PlaceOf(e.Host, e.Port)
 	if _, err := rule.ParseHost(place); err != nil {
 		return ""
 	}
