@@ -23,6 +23,7 @@ func settings(c EnvConfig, noProxy []string) []variable {
 		{"NODE_USE_ENV_PROXY", "1"},            // Node 22.21 and later, 24 and later: fetch, http(s), WebSocket
 		{"GIT_HTTP_PROXY_AUTHMETHOD", "basic"}, // git sends the token at once and not only after a 407
 		{"OPENCLAW_PROXY_URL", proxy},
+		{"PERL_LWP_ENV_PROXY", "1"}, // LWP reads the proxy variables when it is told to
 
 		// Whom to trust, for clients that add to the roots they have.
 		{"NODE_EXTRA_CA_CERTS", extra}, // node, npm, bun, gemini, opencode, claude
@@ -41,6 +42,7 @@ func settings(c EnvConfig, noProxy []string) []variable {
 		{"NIX_SSL_CERT_FILE", bundle},    // nix, and what it built
 		{"BUNDLE_SSL_CA_CERT", bundle},   // bundler
 		{"COMPOSER_CAFILE", bundle},      // composer
+		{"PERL_LWP_SSL_CA_FILE", bundle}, // LWP, which else takes Mozilla::CA or the system's
 		{"CODEX_CA_CERTIFICATE", bundle}, // codex
 		{"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", bundle},
 		{"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", bundle}, // gcloud
