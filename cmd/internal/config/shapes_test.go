@@ -36,7 +36,7 @@ func TestInspect(t *testing.T) {
 		{name: "a provider's sandbox", toml: use("plaid"), value: "0123456789abcdef0123456789abcd", host: "sandbox.plaid.com", label: "test"},
 		{name: "a kind that nobody knows", toml: use("anthropic"), value: "sk-new-kind-of-key-0123456789"},
 		{name: "a provider without known keys", toml: use("mistral"), value: "0123456789abcdef0123456789abcdef"},
-		{name: "a common prefix, and no known keys", toml: use("gocardless"), value: "live_" + strings.Repeat("a", 40)},
+		{name: "a common prefix, and no known keys", toml: use("lemonsqueezy"), value: "live_" + strings.Repeat("a", 40)},
 		{name: "github's, and no known keys", toml: use("mistral"), value: ghp, foreign: "github"},
 		{name: "an id", toml: use("anthropic"), value: akia, foreign: "the id of an access key of aws"},
 		{name: "an id for its own provider", toml: "[service.x]\nuse = \"aws\"\nhost = \"*.eu-west-1.amazonaws.com\"\n" +
