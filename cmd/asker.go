@@ -266,6 +266,13 @@ func withRemedy(err error) string {
 	return text
 }
 
+// tell shows a note that is no answer's.
+func (a *asker) tell(note string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.say(note)
+}
+
 // say shows a note for a while. It wants mu held.
 func (a *asker) say(note string) {
 	a.note, a.noted = note, time.Now()

@@ -64,7 +64,7 @@ func (b *rulebook) plan(e event.Event) (plan, error) {
 		i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == m.Service })
 		s := b.compiled.Services[i]
 		p := plan{name: m.Service, at: &m, op: op, asks: m.Ask, pos: s.Pos, source: s.Source}
-		p.text = fmt.Sprintf("[service.%s]  allow += %q", p.name, op)
+		p.text = wider(p.name, op.String())
 		if m.Kind == rule.Covered && !m.Ask {
 			return plan{}, fmt.Errorf("service %q covers it by now", m.Service)
 		}
@@ -74,6 +74,9 @@ func (b *rulebook) plan(e event.Event) (plan, error) {
 	}
 	return plan{}, fmt.Errorf("%w: %s", errNoPlan, m.Reason)
 }
+
+// wider says which rule a service lacks.
+func wider(service, op string) string { return fmt.Sprintf("[service.%s]  allow += %q", service, op) }
 
 // newService is what discover suggests for the endpoint, under a name that is free.
 func (b *rulebook) newService(endpoints []discover.Endpoint, op rule.Op) (plan, error) {

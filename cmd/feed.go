@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,12 +19,20 @@ import (
 	"agentvault/proxy/event"
 )
 
-// A watcher that does not keep up for this many events loses some; its log has them.
-const feedBuffer = 4096
+const (
+	// A watcher that does not keep up for this many events loses some; its log has them.
+	feedBuffer = 4096
+	// feedMost bounds the watchers: the agent can connect as well, and each has a buffer.
+	feedMost = 16
+	// A question is a word and a number.
+	feedQuestion = 64
+)
 
-// feed shows a session's events to other terminals of the same user: a unix socket in a
-// folder that nobody else may enter. It is for reading only: what a watcher sends is not
-// looked at, so that nobody can change a session through it.
+// feed shows a session to other terminals of the same user: a unix socket in a folder that
+// nobody else may enter. A watcher gets a hello and then the events, and may ask for what
+// they do not hold: "head 17" for the headers of a call, "services" for how the session
+// stands with its secrets. It can ask for nothing else, and nothing that it sends changes
+// the session: the agent is a process of the same user, and can connect too.
 type feed struct {
 	live     *live
 	listener net.Listener
@@ -42,6 +49,15 @@ type hello struct {
 	Log     string    `json:"log"`
 	Pid     int       `json:"pid"`
 	Started time.Time `json:"started"`
+}
+
+// feedLine is any other line: an event, or the answer to a question.
+type feedLine struct {
+	*event.Event
+	Head     *event.Head     `json:"head,omitempty"`
+	Services []event.Service `json:"services,omitempty"`
+	// Dropped is how many events this watcher has lost by now, where that has changed.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // feedDir is where the sockets are. It is short: a socket's path may have 104 bytes on
@@ -92,12 +108,20 @@ func (f *feed) accept() {
 			return
 		}
 		f.mu.Lock()
-		f.conns[c] = struct{}{}
+		full := len(f.conns) >= feedMost
+		if !full {
+			f.conns[c] = struct{}{}
+		}
 		f.mu.Unlock()
+		if full {
+			_ = c.Close()
+			continue
+		}
 		f.live.background(func() { f.serve(c) })
 	}
 }
 
+// serve writes to one watcher; another goroutine reads its questions.
 func (f *feed) serve(c net.Conn) {
 	defer func() {
 		_ = c.Close()
@@ -107,15 +131,66 @@ func (f *feed) serve(c net.Conn) {
 	}()
 	sub := f.live.bus.Subscribe(feedBuffer)
 	defer sub.Close()
+	defer f.live.proxy.Watch()()
 	e := json.NewEncoder(c)
 	if e.Encode(hello{f.live.id, strings.Join(f.live.argv, " "), f.live.log.Path(), os.Getpid(), f.live.started}) != nil {
 		return
 	}
-	for event := range sub.C {
-		if e.Encode(event) != nil {
+	answers, over := make(chan feedLine), make(chan struct{})
+	defer close(over)
+	f.live.background(func() { f.questions(c, answers, over) })
+	dropped := uint64(0)
+	for {
+		var line feedLine
+		select {
+		case line = <-answers:
+		case e, ok := <-sub.C:
+			if !ok {
+				return
+			}
+			line.Event = &e
+		}
+		if n := sub.Dropped(); n != dropped {
+			line.Dropped, dropped = n, n
+		}
+		if e.Encode(line) != nil {
 			return
 		}
 	}
+}
+
+// questions answers a watcher until it says something that is none, or goes away.
+func (f *feed) questions(c net.Conn, answers chan<- feedLine, over <-chan struct{}) {
+	r := bufio.NewReaderSize(c, feedQuestion)
+	for {
+		text, err := r.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		line, ok := f.answer(strings.TrimSpace(string(text)))
+		if !ok {
+			return
+		}
+		select {
+		case answers <- line:
+		case <-over:
+			return
+		}
+	}
+}
+
+func (f *feed) answer(question string) (feedLine, bool) {
+	if question == "services" {
+		return feedLine{Services: f.live.services()}, true
+	}
+	number, ok := strings.CutPrefix(question, "head ")
+	call, err := strconv.ParseUint(number, 10, 64)
+	if !ok || err != nil {
+		return feedLine{}, false
+	}
+	head, _ := f.live.proxy.Head(call)
+	head.Call = call
+	return feedLine{Head: &head}, true
 }
 
 func (f *feed) close() {
@@ -125,86 +200,4 @@ func (f *feed) close() {
 	for c := range f.conns {
 		_ = c.Close()
 	}
-}
-
-// openFeed connects to a session: by the beginning of its id, or to the only one.
-func openFeed(env Env, id string) (net.Conn, *bufio.Reader, hello, error) {
-	socket, err := findFeed(env, id)
-	if err != nil {
-		return nil, nil, hello{}, err
-	}
-	c, err := net.Dial("unix", socket)
-	if err != nil {
-		return nil, nil, hello{}, fmt.Errorf("session %s: %w", feedName(socket), err)
-	}
-	r := bufio.NewReader(c)
-	line, err := r.ReadBytes('\n')
-	var h hello
-	if err == nil {
-		err = json.Unmarshal(line, &h)
-	}
-	if err != nil {
-		_ = c.Close()
-		return nil, nil, hello{}, fmt.Errorf("session %s: %w", feedName(socket), err)
-	}
-	return c, r, h, nil
-}
-
-func feedName(socket string) string { return strings.TrimSuffix(filepath.Base(socket), ".sock") }
-
-// findFeed looks for living sessions; sockets of dead ones are removed on the way.
-func findFeed(env Env, id string) (string, error) {
-	sockets, _ := filepath.Glob(filepath.Join(feedDir(env), "*.sock"))
-	var found []string
-	for _, s := range sockets {
-		c, err := net.Dial("unix", s)
-		if err != nil {
-			_ = os.Remove(s)
-			continue
-		}
-		_ = c.Close()
-		if id == "" || strings.HasPrefix(feedName(s), shortID(id)) {
-			found = append(found, s)
-		}
-	}
-	slices.SortFunc(found, newestFirst)
-	switch {
-	case len(found) == 0 && id != "":
-		return "", withHint(fmt.Errorf("no session %q is running", id), "what ended sessions did: agentvault log %s", id)
-	case len(found) == 0:
-		return "", withHint(errors.New("no session is running"), "start one: agentvault run -- claude")
-	case len(found) > 1 && id == "":
-		var names []string
-		for _, s := range found {
-			names = append(names, feedName(s))
-		}
-		return "", usagef("agentvault watch "+names[0], "several sessions are running (%s)", strings.Join(names, ", "))
-	}
-	return found[0], nil
-}
-
-func newestFirst(a, b string) int {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	if err1 != nil || err2 != nil {
-		return strings.Compare(a, b)
-	}
-	return y.ModTime().Compare(x.ModTime())
-}
-
-// feedEvents decodes what follows the hello until the session ends.
-func feedEvents(r *bufio.Reader) <-chan event.Event {
-	out := make(chan event.Event, feedBuffer)
-	go func() {
-		defer close(out)
-		d := json.NewDecoder(r)
-		for {
-			var e event.Event
-			if d.Decode(&e) != nil {
-				return
-			}
-			out <- e
-		}
-	}()
-	return out
 }

@@ -55,6 +55,8 @@ type live struct {
 	onEvent  func(event.Event) // for warnings where nothing is drawn
 	own      *adopt.Collector  // see sessionOptions
 	logError error
+	drawn    bool     // a view has the terminal
+	untold   []string // notices that wait for its end
 
 	stores   *stores             // nil where the session has secrets of its own
 	standIns map[string]*standIn // by service
@@ -336,8 +338,38 @@ func (l *live) hide(names []string) {
 	l.proxy.Hide(values)
 }
 
+// notice tells the human something: on standard error, or, while a view has the terminal,
+// in the bar at once and on standard error when the view has ended.
 func (l *live) notice(format string, args ...any) {
-	fmt.Fprintf(l.env.Stderr, "agentvault: %s\n", printable(fmt.Sprintf(format, args...)))
+	text := printable(fmt.Sprintf(format, args...))
+	l.mu.Lock()
+	drawn := l.drawn
+	if drawn {
+		l.untold = append(l.untold, text)
+	}
+	l.mu.Unlock()
+	if drawn {
+		l.asker.tell(text)
+		return
+	}
+	fmt.Fprintf(l.env.Stderr, "agentvault: %s\n", text)
+}
+
+// drawing says that a view has the terminal, until done is called.
+func (l *live) drawing() (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drawn = true
+	return func() {
+		l.mu.Lock()
+		l.drawn = false
+		untold := l.untold
+		l.untold = nil
+		l.mu.Unlock()
+		for _, text := range untold {
+			fmt.Fprintf(l.env.Stderr, "agentvault: %s\n", text)
+		}
+	}
 }
 
 // finish writes the summary and what went wrong with the log.

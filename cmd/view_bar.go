@@ -90,6 +90,8 @@ func barView(dock bool) view {
 		taken := len(f.rows(cols))
 		sub := l.bus.Subscribe(viewBuffer)
 		defer sub.Close()
+		defer l.drawing()()
+		defer l.proxy.Watch()() // the inspector may be opened on what has been
 		go f.follow(sub.C)
 		child, err := l.start(session.Options{Env: environ, Mode: session.PTY, Rows: uint16(max(1, rows-taken)), Cols: uint16(cols)})
 		if err != nil {

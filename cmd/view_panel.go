@@ -21,6 +21,7 @@ func (l *live) viewConfig(sub *event.Subscription) tui.Config {
 		Events: sub.C, Dropped: sub.Dropped, Title: title(l.argv), In: l.env.Stdin, Out: l.env.Stdout,
 		Template: discover.Template, Env: l.env.get,
 		Cover: func(c tui.Call) string { return l.book.text(c.Event) },
+		Head:  l.proxy.Head, Services: l.services,
 		Write: func(c tui.Call, shown string) (string, error) { return l.book.cover(c.Event, shown) },
 	}
 }
@@ -40,6 +41,8 @@ func panelView(ctx context.Context, l *live, environ []string) (int, error) {
 	}
 	sub := l.bus.Subscribe(viewBuffer)
 	defer sub.Close()
+	defer l.drawing()()
+	defer l.proxy.Watch()()
 	child, err := l.start(session.Options{Env: environ, Mode: session.PTY, Rows: uint16(rows), Cols: uint16(cols)})
 	if err != nil {
 		return 0, err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/discover"
 	"agentvault/proxy/event"
 	"agentvault/tui"
@@ -38,33 +37,39 @@ line of text.`,
 }
 
 func watch(ctx context.Context, env Env, id string) error {
-	conn, r, h, err := openFeed(env, id)
+	w, err := openFeed(env, id)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer w.close()
 	var backlog []event.Event
-	for e, err := range event.ReadLog(h.Log) {
+	for e, err := range event.ReadLog(w.Log) {
 		if err == nil {
 			backlog = append(backlog, e)
 		}
 	}
-	events := feedEvents(r)
 	if !env.interactive() {
-		return watchLines(env, backlog, events)
+		return watchLines(env, backlog, w.events)
 	}
 	return tui.RunInspector(ctx, tui.Config{
-		Events: events, Backlog: backlog, Title: title(strings.Fields(h.Command)), In: env.Stdin, Out: env.Stdout,
-		Template: discover.Template, Env: env.get,
-		Cover: func(c tui.Call) string {
-			s, err := config.Suggest(c.Host, c.Port, c.Auth, nil)
-			if err != nil {
-				return ""
-			}
-			s.Allow, _ = parseOps(c.Method + " " + discover.Template(c.Host, c.Path))
-			return config.ServiceTOML(s)
-		},
+		Events: w.events, Dropped: w.dropped.Load, Backlog: backlog, Title: title(strings.Fields(w.Command)), In: env.Stdin, Out: env.Stdout,
+		Template: discover.Template, Env: env.get, Cover: wouldCover, Head: w.head, Services: w.standing,
 	})
+}
+
+// wouldCover is the TOML for a call of a session whose configuration is not at hand: what
+// the call's event says of its service has to do.
+func wouldCover(c tui.Call) string {
+	e := c.Event
+	e.Phase, e.Verdict = event.End, event.Uncovered
+	suggestions := discover.Suggest(discover.Endpoints([]event.Event{e}), knowledge(nil))
+	if len(suggestions) != 1 {
+		return ""
+	}
+	if s := suggestions[0]; s.Extend {
+		return wider(s.Name, s.Allow[0])
+	}
+	return suggestions[0].TOML()
 }
 
 // watchLines prints each call once, when it has ended. The log and the feed overlap.

@@ -635,3 +635,41 @@ func TestResolverCachedAllocates(t *testing.T) {
 		t.Errorf("a cached Get allocates %v times", n)
 	}
 }
+
+func TestResolverStatuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, r, ref := newTest(t, ResolverConfig{})
+		one := func() Status {
+			t.Helper()
+			all := r.Statuses()
+			if len(all) != 1 || all[0].Ref.String() != ref.String() {
+				t.Fatalf("statuses %+v", all)
+			}
+			return all[0]
+		}
+		if all := r.Statuses(); len(all) != 0 {
+			t.Errorf("before anybody asked: %+v", all)
+		}
+		began := time.Now()
+		f.item = Item{Version: "lease-1", Expires: began.Add(time.Hour)}
+		wantValue(t, r, ref, "v1")
+		if s := one(); !s.Held || s.Stale || !s.Leased || !s.Fetched.Equal(began) || !s.Expires.Equal(began.Add(time.Hour)) {
+			t.Errorf("held: %+v", s)
+		}
+		f.set(func() { f.err = ErrUnavailable })
+		if _, _, err := r.Refresh(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		if s := one(); !s.Held || !s.Stale || s.Note == "" || !s.Fetched.Equal(began) {
+			t.Errorf("stale: %+v", s)
+		}
+		f.set(func() { f.err = ErrNotFound })
+		_, _, _ = r.Refresh(t.Context(), ref)
+		if s := one(); s.Held || s.Err == nil || strings.Contains(fmt.Sprintf("%+v", s), "v1") {
+			t.Errorf("gone: %+v", s)
+		}
+		if n := f.count(); n != 3 {
+			t.Errorf("%d calls of the backend: looking asks", n)
+		}
+	})
+}

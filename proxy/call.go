@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -17,6 +18,7 @@ type call struct {
 	event     event.Event
 	begun     time.Time
 	in        *http.Request // the child's, once it is known to hold no real secret; nil before
+	rule      string        // that let it through, for the view
 	announced bool
 	ahead     func() // reads the body while the call is held; may be nil
 	over      bool
@@ -102,7 +104,7 @@ type clock struct {
 	mu                                     sync.Mutex
 	name, nameDone, dial, dialDone         time.Time
 	handshake, handshakeDone, got, byte1st time.Time
-	kept                                   bool
+	kept, ahead                            bool
 }
 
 // set keeps the first of several times: the addresses of a name are tried side by side.
@@ -120,6 +122,20 @@ func (k *clock) gotConn(i httptrace.GotConnInfo) {
 	k.kept = i.Reused
 	k.mu.Unlock()
 }
+
+// made takes over the times of a connection that was made ahead. It wants them complete.
+func (k *clock) made(ahead *clock) {
+	ahead.mu.Lock()
+	defer ahead.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.name, k.nameDone, k.dial, k.dialDone = ahead.name, ahead.nameDone, ahead.dial, ahead.dialDone
+	k.handshake, k.handshakeDone, k.ahead = ahead.handshake, ahead.handshakeDone, true
+}
+
+func (k *clock) handshakeStart() { k.set(&k.handshake, time.Now()) }
+
+func (k *clock) handshakeEnd(tls.ConnectionState, error) { k.set(&k.handshakeDone, time.Now()) }
 
 func (k *clock) gotFirstByte() { k.set(&k.byte1st, time.Now()) }
 
@@ -152,6 +168,7 @@ func (k *clock) timing(end time.Time) *event.Timing {
 	}
 	t := &event.Timing{Kept: k.kept}
 	if !k.kept {
+		t.Ahead = k.ahead
 		t.Name, t.Connect, t.TLS = span(k.name, k.nameDone), span(k.dial, k.dialDone), span(k.handshake, k.handshakeDone)
 	}
 	t.Wait, t.Body = span(k.got, k.byte1st), span(k.byte1st, end)

@@ -38,6 +38,7 @@ type parked struct {
 	done  chan struct{}
 	conn  net.Conn // this and what follows is set when done is closed
 	err   error
+	clock clock
 	timer *time.Timer
 }
 
@@ -62,6 +63,9 @@ func (d *dialer) DialTLS(ctx context.Context, _, address string) (net.Conn, erro
 	}
 	if p.timer.Stop(); p.err != nil {
 		return nil, p.err
+	}
+	if k := clockOf(ctx); k != nil {
+		k.made(&p.clock)
 	}
 	return p.conn, nil
 }
@@ -110,7 +114,7 @@ func (d *dialer) ahead(address string) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), dialTime+tlsTime)
 		defer cancel()
-		p.conn, p.err = d.dial(ctx, address)
+		p.conn, p.err = d.dial(&clockContext{ctx, &p.clock}, address)
 		p.timer = time.AfterFunc(parkTime, func() { d.expire(address, p) })
 		close(p.done)
 	}()

@@ -67,6 +67,9 @@ func (x *exchange) outgoing() *http.Request {
 	r, t := x.in, x.tunnel
 	name, authority := t.authority()
 	trace := &httptrace.ClientTrace{GotConn: x.call.clock.gotConn, GotFirstResponseByte: x.call.clock.gotFirstByte, Got1xxResponse: x.relay}
+	if x.proxy.config.Upstream.Proxy != nil { // behind a parent's proxy the transport does the handshake
+		trace.TLSHandshakeStart, trace.TLSHandshakeDone = x.call.clock.handshakeStart, x.call.clock.handshakeEnd
+	}
 	// A copy of the child's request, in which everything is set anew that is not the same.
 	out := r.WithContext(httptrace.WithClientTrace(&x.clock, trace))
 	out.URL = &url.URL{

@@ -38,6 +38,7 @@ type heads struct {
 // kept is one call's headers. Its lists are used again by the call that takes its place.
 type kept struct {
 	call              uint64
+	rule              string
 	request, response []event.Field
 	more              int
 }
@@ -78,7 +79,7 @@ func (p *Proxy) Head(call uint64) (event.Head, bool) {
 		h.mu.Unlock()
 		return event.Head{}, false
 	}
-	head := event.Head{Call: call, Request: slices.Clone(k.request), Response: slices.Clone(k.response), More: k.more}
+	head := event.Head{Call: call, Rule: k.rule, Request: slices.Clone(k.request), Response: slices.Clone(k.response), More: k.more}
 	h.mu.Unlock()
 	s := p.headScrubber()
 	for _, fields := range [][]event.Field{head.Request, head.Response} {
@@ -115,6 +116,7 @@ func (x *exchange) keepRequest(out *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k := h.take(x.call.event.Call)
+	k.rule = x.call.rule
 	service := ""
 	if x.injected {
 		service = x.service.Name

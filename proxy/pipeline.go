@@ -167,7 +167,7 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
 		m = plainMatch(rules, m, c, path)
 	}
-	c.event.Service, c.event.Reason = m.Service, m.Reason
+	c.event.Service, c.event.Reason, c.rule = m.Service, m.Reason, m.Rule
 	for _, f := range found {
 		c.event.Auth = "placeholder"
 		if m.Kind != rule.Covered || f.Service != m.Service {
@@ -264,7 +264,7 @@ func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
 	if m.Kind != rule.Covered {
 		return nil
 	}
-	c.event.Service, c.event.Reason = m.Service, m.Reason
+	c.event.Service, c.event.Reason, c.rule = m.Service, m.Reason, m.Rule
 	return rules.services[Endpoint{m.Service, m.Endpoint}]
 }
 

@@ -105,7 +105,7 @@ func (f *Foot) status(width int, newest, unread bool) string {
 	line := "  " + join(st, counts, " · ") + behind
 	room := width - cells(line) - cells(hint)
 	if call := s.Newest(); newest && call != nil && room >= 30 {
-		text := f.newest(call, min(room-5, 64))
+		text := f.newest(call, min(room-8, 64))
 		line += "     " + st.in(quietly, text)
 	}
 	return sides(line, hint, width)

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -33,10 +34,8 @@ type coveredMsg struct {
 
 // askCover shows what would cover the chosen call and asks.
 func (m *inspector) askCover() {
-	c, ok := m.chosenCall()
+	c, ok := m.chosenToCover()
 	switch {
-	case !ok && m.tab == endpointsTab:
-		m.notice = "enter shows the endpoint's calls; cover one of those"
 	case !ok:
 	case m.cfg.Write == nil:
 		m.notice = "this view only looks on: cover it where the session runs, with ^] in its own terminal"
@@ -57,8 +56,24 @@ func (m *inspector) askCover() {
 	}
 }
 
+// chosenToCover is the call that is chosen, or stands for the endpoint that is.
+func (m *inspector) chosenToCover() (*Call, bool) {
+	if m.tab != endpointsTab {
+		return m.chosenCall()
+	}
+	p, ok := m.endpoints.chosen()
+	if !ok {
+		return nil, false
+	}
+	c := p.asCall()
+	if !p.Covered() && c.Covered() { // by its last call; one before it was not
+		c.Verdict, c.Service = event.Uncovered, ""
+	}
+	return c, true
+}
+
 func (m *inspector) coverHint() string {
-	if c, ok := m.chosenCall(); !ok || m.cfg.Write == nil || c.Covered() || c.Phase == event.Note {
+	if c, ok := m.chosenToCover(); !ok || m.cfg.Write == nil || c.Covered() || c.Phase == event.Note {
 		return ""
 	}
 	return "c cover"
@@ -145,20 +160,28 @@ func (c *covering) pane(st *Styles, width, height int) []string {
 	return append([]string{rule(st, label, width)}, lines...)
 }
 
-// answerKey takes the hotkey, and an answer right after it, while a call waits for leave.
+// lateAnswer is how long after a question the hotkey is still taken for the beginning of an
+// answer to it. Otherwise it leaves, and the letter behind it would reach the agent.
+const lateAnswer = 3 * time.Second
+
+// answerKey takes the hotkey, and an answer right after it, while a call waits for leave
+// and shortly after.
 func (m *inspector) answerKey(key string) (tea.Cmd, bool) {
 	armed := m.armed
 	m.armed = false
-	if m.question == nil || m.cfg.Answer == nil {
+	if m.cfg.Answer == nil || m.question == nil && m.cfg.Now().Sub(m.questioned) > lateAnswer {
 		return nil, false
 	}
 	switch {
-	case key == "ctrl+]":
+	case key == "ctrl+]" && !armed:
 		m.armed = true
 		return nil, true
 	case !armed:
 		return nil, false
 	case len(key) == 1 && strings.Contains(AnswerKeys, key):
+		if m.question == nil {
+			return nil, true // it came too late, and is nobody else's
+		}
 		answer := m.cfg.Answer
 		return guarded(func() tea.Msg { return noticeMsg(event.Escape(answer(key))) }), true
 	}

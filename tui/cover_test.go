@@ -82,7 +82,7 @@ func TestCoverRefuses(t *testing.T) {
 	}{
 		{"covered", nil, 24, []string{"g", "c"}, "nothing to cover"},
 		{"a bypass", nil, 24, []string{"4", "c"}, "nothing to cover"},
-		{"endpoints", nil, 24, []string{"2", "c"}, "enter shows"},
+		{"a covered endpoint", nil, 24, []string{"2", "end", "c"}, "nothing to cover"},
 		{"watch", func(m *inspector) { m.cfg.Write = nil }, 24, []string{"g", "j", "j", "c"}, "only looks on"},
 		{"nobody knows", func(m *inspector) { m.cfg.Cover = nil }, 24, []string{"g", "j", "j", "c"}, "no configuration"},
 		{"too low", nil, 10, []string{"g", "j", "j", "c"}, "too low"},
@@ -119,8 +119,16 @@ func TestInspectorAnswers(t *testing.T) {
 	if len(got) != 1 || got[0] != "w" || !strings.Contains(m.View(), "allowed once") {
 		t.Errorf("answered %q\n%s", got, m.View())
 	}
+	// A late answer does nothing, and does not leave either: its letter is not the agent's.
 	open = nil
 	if press(m, "ctrl+]", "o") != nil || len(got) != 1 {
 		t.Error("answered what nobody asked")
+	}
+	now := noon.Add(time.Hour)
+	m.cfg.Now = func() time.Time { return now }
+	if cmd := press(m, "ctrl+]"); cmd == nil {
+		t.Error("the hotkey does not lead back")
+	} else if _, ok := cmd().(tea.QuitMsg); !ok {
+		t.Error("the hotkey does not lead back")
 	}
 }

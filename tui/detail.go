@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -8,30 +9,40 @@ import (
 	"agentvault/proxy/event"
 )
 
-// detailLabel is the width of "timing" and its gap.
+// detailLabel is the width of "request" and its gap.
 const detailLabel = 9
 
-// detailLines says everything about one call in at most height lines: what, why, what
-// was sent, how long each part took, and the TOML that would cover it.
-func detailLines(st *Styles, c *Call, cover string, now time.Time, width, height int) []string {
+// about is what there is to say of a call beside its event.
+type about struct {
+	cover    string        // the TOML that would cover it; "" for none
+	may      bool          // c would write it
+	standing event.Service // of its service; its Name is empty where that is not known
+	head     event.Head
+	headers  bool // head is known
+	gone     bool // headers are kept, and those of this call are not
+}
+
+// detailLines says everything about one call: what, why, what was sent, how long each part
+// took, the TOML that would cover it, and the headers of both directions.
+func detailLines(st *Styles, c *Call, a about, now time.Time, width int) []string {
 	d := details{st: st, width: width}
 	d.title(c, now)
-	d.say("why", why(c))
+	d.say("why", why(c, a))
 	if c.Phase != event.Note {
 		d.say("sent", sent(c))
-		d.say("timing", timing(c, now))
-		d.say("size", fmtSize(c.Sent)+" sent, "+fmtSize(c.Received)+" received")
-	}
-	if c.Client != "" {
-		d.say("client", c.Client)
 	}
 	if c.Code != "" {
 		d.say("answer", "from agentvault itself, code "+c.Code)
 	}
-	d.cover(cover, height)
-	if len(d.lines) > height {
-		d.lines = d.lines[:height]
+	if c.Phase != event.Note {
+		d.say("timing", timing(c, now))
 	}
+	d.cover(a.cover, a.may)
+	if c.Phase != event.Note {
+		d.say("size", fmtSize(c.Sent)+" sent, "+fmtSize(c.Received)+" received")
+	}
+	d.say("client", c.Client)
+	d.headers(c, a)
 	return d.lines
 }
 
@@ -47,8 +58,15 @@ func (d *details) title(c *Call, now time.Time) {
 	switch {
 	case c.Phase == event.Note:
 		end = clock(c.Time, now)
+	case c.Verdict == event.Held:
+		end = "waits for leave"
 	case !c.Done:
 		end = "under way for " + fmtDuration(c.elapsed(now).Truncate(time.Second))
+	}
+	if d.width < 60 { // no room for both on a row
+		d.lines = append(d.lines, sides(d.st.in(strong, "  "+c.method()), d.st.in(markOf(c.Verdict).tone, end)+"  ", d.width),
+			"  "+d.st.in(strong, target(c.HostPort(), c.Path, max(d.width-4, 1))))
+		return
 	}
 	method := "  " + c.method() + " "
 	room := d.width - cells(method) - cells(end) - 4
@@ -56,42 +74,110 @@ func (d *details) title(c *Call, now time.Time) {
 	if cells(address) > room {
 		address = target(c.HostPort(), c.Path, room)
 	}
-	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(markOf(c.Verdict).tone, end)+"  ", d.width))
+	m := markOf(c.Verdict)
+	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(m.tone, end)+"  ", d.width))
 }
 
-// say adds a labelled text, on two lines at most.
-func (d *details) say(label, text string) {
-	lines := wrapWords(text, d.width-2-detailLabel-2, 2)
-	for i, line := range lines {
+// heading is a title that is no call's.
+func (d *details) heading(name, end string, t tone) {
+	d.lines = append(d.lines, sides(d.st.in(strong, "  "+name), d.st.in(t, end)+"  ", d.width))
+}
+
+// say adds a labelled text, on two lines at most; nothing where there is none.
+func (d *details) say(label, text string) { d.text(label, text, plain, 2) }
+
+// warn is say for what is worth a look.
+func (d *details) warn(label, text string) { d.text(label, "⚠ "+text, warning, 2) }
+
+func (d *details) text(label, text string, t tone, most int) {
+	if text == "" {
+		return
+	}
+	for i, line := range wrapWords(text, max(d.width-2-detailLabel-2, 8), most) {
 		name := ""
 		if i == 0 {
 			name = label
 		}
-		d.lines = append(d.lines, "  "+d.st.in(quietly, left(name, detailLabel))+line)
+		d.lines = append(d.lines, "  "+d.st.in(quietly, left(name, detailLabel))+d.st.in(t, line))
 	}
 }
 
-// cover adds the TOML, as much of it as there is room for.
-func (d *details) cover(toml string, height int) {
+// cover adds the TOML, and behind its first row the keys that take it.
+func (d *details) cover(toml string, may bool) {
 	if toml == "" {
 		return
 	}
-	label := "cover"
-	rows := strings.Split(toml, "\n")
-	for i, row := range rows {
-		if len(d.lines) == height-1 && i < len(rows)-1 {
-			d.lines = append(d.lines, "  "+strings.Repeat(" ", detailLabel)+d.st.in(quietly, ellipsis+" y copies all of it"))
-			return
+	label, keys := "cover", "y to copy  "
+	if may {
+		keys = "c to add, y to copy  "
+	}
+	for _, row := range strings.Split(toml, "\n") {
+		text := event.Escape(strings.ReplaceAll(strings.TrimRight(row, "\r"), "\t", "  "))
+		line := "  " + d.st.in(quietly, left(label, detailLabel)) + d.st.in(accent, left(text, min(cells(text), max(d.width-2-detailLabel-2, 8))))
+		if label != "" && cells(line)+3+cells(keys) <= d.width {
+			line = sides(line, d.st.in(quietly, keys), d.width)
 		}
-		text := strings.ReplaceAll(strings.TrimRight(row, "\r"), "\t", "  ")
-		d.lines = append(d.lines, "  "+d.st.in(quietly, left(label, detailLabel))+
-			d.st.in(accent, left(event.Escape(text), d.width-2-detailLabel-2)))
+		d.lines = append(d.lines, line)
 		label = ""
 	}
 }
 
-// why is the reason of the verdict in a sentence.
-func why(c *Call) string {
+// headers adds a line for each header. They are safe to draw: see looked.
+func (d *details) headers(c *Call, a about) {
+	if c.Phase == event.Note {
+		return
+	}
+	if !a.headers {
+		if a.gone && c.Done {
+			d.text("headers", "not kept: those of the newest calls are, while somebody looks", quietly, 1)
+		}
+		return
+	}
+	d.fields("request", a.head.Request)
+	d.fields("response", a.head.Response)
+	if a.head.More > 0 {
+		d.text("", "and "+strconv.Itoa(a.head.More)+" lines more, which are not kept", quietly, 1)
+	}
+}
+
+func (d *details) fields(label string, fields []event.Field) {
+	room := max(d.width-2-detailLabel-2, 8)
+	for _, f := range fields {
+		name := left(f.Name, min(cells(f.Name), room/2)) + ": "
+		t := plain
+		if strings.Contains(f.Value, "‹") {
+			t = accent
+		}
+		value := left(f.Value, min(cells(f.Value), max(room-cells(name), 0)))
+		d.lines = append(d.lines, "  "+d.st.in(quietly, left(label, detailLabel))+d.st.in(quietly, name)+d.st.in(t, value))
+		label = ""
+	}
+}
+
+// fit is the first lines, and in the last row how many more there are.
+func (d *details) fit(height int) []string { return fitLines(d.st, d.lines, height, "") }
+
+func fitLines(st *Styles, lines []string, height int, how string) []string {
+	if len(lines) <= height || height <= 0 {
+		return lines[:min(len(lines), max(height, 0))]
+	}
+	rest := len(lines) - height + 1
+	more := "… " + strconv.Itoa(rest) + " more lines" + how
+	return append(lines[:height-1:height-1], "  "+st.in(quietly, strings.Repeat(" ", detailLabel)+more))
+}
+
+// why is the rule that decided, in a sentence.
+func why(c *Call, a about) string {
+	if c.Service != "" && c.Verdict == event.Uncovered && len(a.standing.Allow) > 0 {
+		return "host is covered by " + c.Service + ", which allows " + strings.Join(a.standing.Allow, ", ")
+	}
+	switch {
+	case c.Verdict != event.Injected && c.Verdict != event.Passed, c.Service == "":
+	case a.head.Rule != "":
+		return "covered by " + c.Service + ", whose rule " + a.head.Rule + " allows it" + tailOf(c.Reason)
+	case a.standing.Name != "" && len(a.standing.Allow) == 0:
+		return "covered by " + c.Service + ", which allows everything" + tailOf(c.Reason)
+	}
 	if c.Reason != "" {
 		return c.Reason
 	}
@@ -102,25 +188,36 @@ func why(c *Call) string {
 		if c.Service != "" {
 			return "covered by " + c.Service + ", which adds nothing here"
 		}
-		return "let through: no service, and no credential of its own"
+		return "let through: no service covers it, and that is allowed"
 	}
 	return markOf(c.Verdict).word
 }
 
+// tailOf puts a reason behind a sentence.
+func tailOf(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return "; " + strings.TrimPrefix(reason, "covered, and ")
+}
+
 // sent says which credential left, and which the agent had put there.
 func sent(c *Call) string {
-	var text string
-	switch {
-	case c.Verdict == event.Injected:
+	text := "no credential added"
+	if c.Verdict == event.Injected {
 		text = "the credential of " + c.Service
-		if c.Secret != "" {
-			text += " (" + c.Secret + ")"
+		var facts []string
+		for _, f := range []string{c.Secret, c.Label, string(c.State)} {
+			if f != "" {
+				facts = append(facts, f)
+			}
+		}
+		if len(facts) > 0 {
+			text += " (" + strings.Join(facts, ", ") + ")"
 		}
 		if c.Where != "" {
 			text += " in " + c.Where
 		}
-	default:
-		text = "no credential added"
 	}
 	switch c.Auth {
 	case "":
@@ -138,18 +235,48 @@ func timing(c *Call, now time.Time) string {
 		if !c.Done {
 			return "under way since " + clock(c.Time, now)
 		}
-		return fmtDuration(c.Duration) + " in all"
+		return fmtDuration(c.Duration) + " in all; nothing was sent"
 	}
-	var parts []string
-	if t.Kept {
-		parts = append(parts, "connection kept")
-	} else {
-		parts = append(parts, "name "+millis(t.Name), "connect "+millis(t.Connect), "tls "+millis(t.TLS))
+	kept := ""
+	switch {
+	case t.Kept:
+		kept = " (kept)"
+	case t.Ahead:
+		kept = " (ahead)"
 	}
-	return strings.Join(append(parts, "wait "+millis(t.Wait), "body "+millis(t.Body)+" ms"), "  ")
+	return strings.Join([]string{"name " + millis(t.Name), "connect " + millis(t.Connect), "tls " + millis(t.TLS) + kept,
+		"wait " + millis(t.Wait), "body " + millis(t.Body) + " ms"}, "  ")
 }
 
-// millis writes d in milliseconds, rounded, with no unit: the parts are compared.
+// millis writes d in milliseconds, with a tenth below ten and no unit: the parts are
+// compared.
 func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return strings.TrimSuffix(strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 1, 64), ".0")
+	}
 	return strconv.FormatInt(int64(d.Round(time.Millisecond)/time.Millisecond), 10)
+}
+
+// endpointDetail says everything about one endpoint.
+func endpointDetail(st *Styles, p *Endpoint, a about, width, height int) []string {
+	d := details{st: st, width: width}
+	m := markOf(p.Verdict)
+	end := fmtCalls(p.Calls)
+	if p.Status > 0 {
+		end += ", last " + fmtStatus(p.Status)
+	}
+	method := cmp.Or(p.Method, "—") + " "
+	d.heading(method+target(p.HostPort(), p.Template, max(width-cells(method)-cells(end)-6, 1)), end, m.tone)
+	c := p.asCall()
+	d.say("why", why(c, a))
+	switch p.Auth {
+	case "":
+		d.say("auth", "the agent sent no credential")
+	case "placeholder":
+		d.say("auth", "the agent sent its placeholder")
+	default:
+		d.say("auth", "the agent sent a credential of its own: "+p.Auth)
+	}
+	d.cover(a.cover, a.may)
+	return d.fit(height)
 }

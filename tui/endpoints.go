@@ -6,12 +6,9 @@ import (
 	"agentvault/proxy/event"
 )
 
-// keepEndpoints and keepServices bound the tables: no real session comes near, and an
-// agent that makes up host names fills no memory.
-const (
-	keepEndpoints = 2_000
-	keepServices  = 200
-)
+// keepEndpoints bounds the table: no real session comes near, and an agent that makes up
+// host names fills no memory.
+const keepEndpoints = 2_000
 
 // Endpoint is a method, a host and a path template, and what became of the calls to it.
 type Endpoint struct {
@@ -29,6 +26,7 @@ type Endpoint struct {
 	Status  int           // of the last call that ended with one
 	First   time.Time
 	Last    time.Time
+	Path    string // of the last call that was not covered, or of the last call
 	// Unread says that Alert is set and that nobody has said "read" since.
 	Unread bool
 
@@ -129,6 +127,9 @@ func (p *Endpoint) judge(e event.Event, before event.Verdict) {
 	}
 	p.opaque = e.Verdict == event.Tunnelled || e.Method == "CONNECT" && e.Path == "" || e.Scheme == "tcp"
 	p.Verdict, p.Service, p.Auth = e.Verdict, e.Service, e.Auth
+	if p.Path == "" || !covered(&e) || !p.missed {
+		p.Path = e.Path
+	}
 	if e.Reason != "" && (alerting(e.Verdict) || p.Alert == "") {
 		p.Reason = e.Reason
 	}
@@ -197,61 +198,3 @@ func (s *Store) Coverage() (percent int, ok bool) {
 	}
 	return good * 100 / total, true
 }
-
-// Service is what a service did in this session, as far as its calls have ended.
-type Service struct {
-	Name     string
-	Secret   string // the ref
-	Where    string // the slot that was injected last
-	Calls    uint64
-	Injected uint64
-	Refused  uint64 // denied or uncovered by its rules
-	Failed   uint64
-	Last     time.Time
-}
-
-// services is the table in the order of first sight.
-type services struct{ list []*Service }
-
-func (t *services) count(e event.Event) {
-	if e.Service == "" {
-		return
-	}
-	v := t.find(e.Service)
-	if v == nil {
-		return
-	}
-	v.Calls++
-	v.Last = e.Time
-	switch e.Verdict {
-	case event.Injected:
-		v.Injected++
-	case event.Denied, event.Uncovered:
-		v.Refused++
-	case event.Failed:
-		v.Failed++
-	}
-	if e.Secret != "" {
-		v.Secret = e.Secret
-	}
-	if e.Where != "" {
-		v.Where = e.Where
-	}
-}
-
-func (t *services) find(name string) *Service {
-	for _, v := range t.list {
-		if v.Name == name {
-			return v
-		}
-	}
-	if len(t.list) >= keepServices {
-		return nil
-	}
-	v := &Service{Name: name}
-	t.list = append(t.list, v)
-	return v
-}
-
-// Services is the table in the order of first sight. It is the Store's own.
-func (s *Store) Services() []*Service { return s.services.list }

@@ -29,7 +29,7 @@ type term struct {
 }
 
 // filterFields are the fields that a word may name; the help screen prints them.
-var filterFields = [...]string{"host", "path", "method", "status", "verdict", "service", "client", "auth"}
+var filterFields = [...]string{"host", "path", "endpoint", "method", "status", "verdict", "service", "client", "auth"}
 
 // ParseFilter reads a filter. The error names the word that makes no sense.
 func ParseFilter(s string) (Filter, error) {
@@ -122,7 +122,9 @@ func (t *term) match(c *Call) bool {
 	case "host":
 		return contains(c.HostPort(), t.value)
 	case "path":
-		return contains(c.Path, t.value)
+		return contains(c.Path, t.value) || contains(c.Endpoint, t.value)
+	case "endpoint":
+		return strings.EqualFold(c.Endpoint, t.value)
 	case "method":
 		return contains(c.Method, t.value)
 	case "status":

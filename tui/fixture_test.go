@@ -78,14 +78,56 @@ func noColor(name string) string {
 	return ""
 }
 
+// heads is what a session has kept of the calls of session.
+func heads(call uint64) (event.Head, bool) {
+	field := func(name, value string) event.Field { return event.Field{Name: name, Value: value} }
+	switch call {
+	case 1:
+		return event.Head{Call: 1, Rule: "POST /v1/**",
+			Request: []event.Field{field("Accept", "application/json"), field("Anthropic-Version", "2023-06-01"), field("Content-Type", "application/json"),
+				field("User-Agent", "claude-cli/2.1.0 (external, cli)"), field("X-Api-Key", "‹anthropic›")},
+			Response: []event.Field{field("Content-Type", "text/event-stream; charset=utf-8"), field("Request-Id", "req_011CQ\x1b[2J"), field("Set-Cookie", "__cf=‹masked›; path=/; HttpOnly"), field("Server", "日本語")},
+		}, true
+	case 3:
+		return event.Head{Call: 3,
+			Request:  []event.Field{field("Accept", "application/vnd.github+json"), field("Authorization", "Bearer ‹own›"), field("User-Agent", "gh/2.1")},
+			Response: []event.Field{field("Content-Type", "application/json")}, More: 2}, true
+	}
+	return event.Head{}, false
+}
+
+// standing is how the session stands with its services, a minute after noon.
+func standing() []event.Service {
+	return []event.Service{
+		{Name: "anthropic", Hosts: []string{"api.anthropic.com"}, Auth: "header", Ref: "keychain:anthropic", State: event.Cached, Read: noon.Add(-time.Minute)},
+		{Name: "db", Hosts: []string{"db.acme.test:8443"}, Auth: "basic", Ref: "vault:database/creds/agent#password", State: event.Cached, Leased: true, Read: noon, Expires: noon.Add(42 * time.Minute)},
+		{Name: "files", Hosts: []string{"files.acme.test"}, Auth: "none"},
+		{Name: "github", Hosts: []string{"api.github.com", "github.com"}, Auth: "bearer", Ref: "infisical:GITHUB_TOKEN?project=p-1&env=dev&path=/agents", State: event.Aged,
+			Allow: []string{"GET /**", "POST /repos/*/*/issues"}, Deny: []string{"DELETE /orgs/**"}, Read: noon.Add(-8 * time.Minute),
+			Note: "infisical is unreachable: the value read at 14:56:00 serves until 15:56:00"},
+		{Name: "linear", Hosts: []string{"linear.acme.test"}, Auth: "header", Ref: "keychain:linear", State: event.Missing, Note: "keychain:linear: secret not found"},
+		{Name: "stripe", Hosts: []string{"api.stripe.com"}, Auth: "bearer", Ref: "env:STRIPE_KEY", State: event.Unread, Ask: []string{"POST /v1/charges"}, Deny: []string{"POST /v1/refunds"}},
+	}
+}
+
 // newTestInspector is an inspector of the session at its 20th second, without colours.
 func newTestInspector(width, height int) *inspector {
 	m := newInspector(context.Background(), Config{
-		Backlog: session(), Title: "claude", Template: template, Cover: coverTOML, Env: noColor,
+		Backlog: session(), Title: "claude", Template: template, Cover: coverTOML, Env: noColor, Head: heads, Services: standing,
 		Now: func() time.Time { return noon.Add(20 * time.Second) },
 	})
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	return m
+}
+
+// answered gives the inspector what it would be told when it asked for the chosen call's
+// headers and for the services.
+func answered(m *inspector) {
+	if c, ok := m.chosenCall(); ok && m.detail > 0 {
+		head, known := heads(c.Call)
+		m.Update(headMsg{c.Call, c.Done, head, known})
+	}
+	m.Update(servicesMsg(standing()))
 }
 
 // press sends keys through Update: "enter", "tab", "esc", or runes.

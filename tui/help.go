@@ -6,17 +6,17 @@ import "strings"
 var helpKeys = [...][2]string{
 	{"↑ ↓ j k", "choose a row; pgup, pgdn, home, end, g, G go further"},
 	{"f", "follow the newest call"},
-	{"enter", "detail of a call; the calls of an endpoint or a service"},
+	{"enter", "detail, then all of it; of an endpoint or a service its calls"},
 	{"/", "filter, see below"},
 	{"u", "uncovered only"},
 	{"p", "pause: the list stands still, the calls do not"},
 	{"c", "cover the call: shows the TOML, asks, writes it, uses it at once"},
 	{"a", "mark what is in the banner as read"},
 	{"y", "copy the TOML that covers the call, or its address"},
-	{"s", "sort the endpoints another way"},
+	{"s", "sort calls or endpoints another way"},
 	{"tab 1 2 3 4", "calls, endpoints, services, bypasses"},
 	{"esc", "close the detail, then clear the filter"},
-	{"q ctrl+c", "leave the view; the agent goes on"},
+	{"^] q ctrl+c", "leave the view; the agent goes on"},
 }
 
 // helpLines is the help screen in exactly height lines.
@@ -27,7 +27,10 @@ func (m *inspector) helpLines(height int) []string {
 		lines = append(lines, "  "+st.in(accent, left(k[0], 14))+k[1])
 	}
 	lines = append(lines, "", "  "+st.in(accent, left("filter", 14))+"host:github status:4xx verdict:uncovered -method:get \"some text\"")
-	lines = append(lines, "  "+left("", 14)+st.in(quietly, "fields: "+strings.Join(filterFields[:], " ")), "")
+	for _, line := range wrapWords("fields: "+strings.Join(filterFields[:], " "), max(m.width-18, 1), 3) {
+		lines = append(lines, "  "+left("", 14)+st.in(quietly, line))
+	}
+	lines = append(lines, "")
 	signs := make([]string, 0, len(marks))
 	for _, k := range marks {
 		signs = append(signs, st.in(k.tone, k.sign)+" "+k.word)

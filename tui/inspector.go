@@ -43,6 +43,7 @@ type inspector struct {
 	endpoints list[*Endpoint]
 	services  list[*Service]
 	sort      endpointSort
+	order     callOrder
 
 	filter  Filter
 	typed   string // the filter as it is written
@@ -50,7 +51,9 @@ type inspector struct {
 	wrong   string // what is wrong with what is typed
 	typing  bool
 	only    bool // uncovered only
-	detail  bool
+	detail  int  // 0 none, 1 beside the list, 2 nearly all of the screen
+	scroll  int  // of a detail that is 2
+	over    int  // the lines of the detail that the last drawing had no room for
 	help    bool
 	notice  string // what the last key did; the next key clears it
 	rows    []*Call
@@ -59,9 +62,15 @@ type inspector struct {
 	heldEnd uint64  // the row that came next then
 	failed  error   // a panic in a command
 
+	heads  headLook
+	asked  time.Time // when the services were last asked for
+	asking bool
+
 	covering *covering // the human is asked whether to cover a call
 	question *Question // a call waits for leave
 	armed    bool      // the hotkey was pressed: the next key may be an answer
+	// questioned is when a question was last seen.
+	questioned time.Time
 }
 
 // tickMsg moves the clock in the head and the times of calls under way.
@@ -108,11 +117,19 @@ func (m *inspector) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.take(msg)
 	case tickMsg:
 		m.now = time.Time(msg)
+		if !m.heads.done && m.heads.head.Response == nil {
+			m.heads.again = m.heads.call != 0
+		}
 		cmd = m.tick()
 	case noticeMsg:
 		m.notice = string(msg)
 	case coveredMsg:
 		m.covered(msg)
+	case headMsg:
+		m.looked(msg)
+	case servicesMsg:
+		m.asking = false
+		m.store.Stand(msg)
 	case panicMsg:
 		m.failed = msg.err
 		cmd = tea.Quit
@@ -122,7 +139,19 @@ func (m *inspector) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	}
 	m.refresh()
-	return m, cmd
+	return m, together(cmd, m.look(), m.standing())
+}
+
+// together leaves out what is nothing, so that one command stays one.
+func together(cmds ...tea.Cmd) tea.Cmd {
+	cmds = slices.DeleteFunc(cmds, func(c tea.Cmd) bool { return c == nil })
+	switch len(cmds) {
+	case 0:
+		return nil
+	case 1:
+		return cmds[0]
+	}
+	return tea.Batch(cmds...)
 }
 
 // take folds a batch and waits for the next.
@@ -164,6 +193,9 @@ func (m *inspector) refresh() {
 	if m.question = nil; m.cfg.Question != nil {
 		m.question = m.cfg.Question()
 	}
+	if m.question != nil {
+		m.questioned = m.cfg.Now()
+	}
 	f := m.frame()
 	m.calls.resize(f.list)
 	m.bypasses.resize(f.list)
@@ -171,7 +203,8 @@ func (m *inspector) refresh() {
 	m.services.resize(f.list)
 	switch m.tab {
 	case callsTab:
-		m.calls.set(m.matching(m.calls.rows[:0], nil))
+		m.calls.follow = m.calls.follow && m.order == byTime
+		m.calls.set(m.order.sorted(m.matching(m.calls.rows[:0], nil)))
 	case bypassesTab:
 		m.bypasses.set(m.matching(m.bypasses.rows[:0], isBypass))
 	case endpointsTab:
@@ -179,6 +212,7 @@ func (m *inspector) refresh() {
 	case servicesTab:
 		m.services.set(m.store.Services())
 	}
+	m.measure(f.detail - 1)
 }
 
 func isBypass(c *Call) bool { return c.Verdict == event.Bypassed }

@@ -28,7 +28,15 @@ func TestInspectorScreens(t *testing.T) {
 		{"filter-wrong-80x24", 80, 24, []string{"/", "status:", "abc"}},
 		{"endpoints-80x24", 80, 24, []string{"tab"}},
 		{"endpoints-120x40", 120, 40, []string{"tab", "s", "s"}},
-		{"services-120x40", 120, 40, []string{"3"}},
+		{"detail-all-80x24", 80, 24, []string{"g", "enter", "enter", "j"}},
+		{"detail-40x20", 40, 20, []string{"g", "j", "j", "enter"}},
+		{"services-80x24", 80, 24, []string{"3"}},
+		{"services-120x40", 120, 40, []string{"3", "j", "j", "j"}},
+		{"services-40x16", 40, 16, []string{"3"}},
+		{"services-300x20", 300, 20, []string{"3"}},
+		{"endpoints-40x16", 40, 16, []string{"2"}},
+		{"bypasses-120x40", 120, 40, []string{"4"}},
+		{"help-120x40", 120, 40, []string{"?"}},
 		{"bypasses-80x24", 80, 24, []string{"4", "enter"}},
 		{"help-80x24", 80, 24, []string{"?"}},
 		{"calls-80x3", 80, 3, nil},
@@ -36,6 +44,7 @@ func TestInspectorScreens(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newTestInspector(tt.width, tt.height)
 			press(m, tt.keys...)
+			answered(m)
 			golden(t, tt.name+".txt", m.View())
 		})
 	}
@@ -213,7 +222,7 @@ func TestAcknowledge(t *testing.T) {
 func TestTabsAndEnter(t *testing.T) {
 	m := newTestInspector(100, 24)
 	press(m, "tab", "home", "enter")
-	if m.tab != callsTab || m.typed != "method:DELETE host:api.github.com" || len(m.calls.rows) != 2 {
+	if m.tab != callsTab || m.typed != "method:DELETE host:api.github.com endpoint:/repos/acme/app/hooks/*" || len(m.calls.rows) != 2 {
 		t.Errorf("enter on an endpoint: tab %d, filter %q, %d rows", m.tab, m.typed, len(m.calls.rows))
 	}
 	press(m, "3", "home", "enter")

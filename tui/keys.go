@@ -49,7 +49,7 @@ func (m *inspector) oneKey(k tea.KeyMsg) tea.Cmd {
 		return m.helpKey(k)
 	}
 	switch k.String() {
-	case "q", "ctrl+c":
+	case "q", "ctrl+c", "ctrl+]":
 		return tea.Quit
 	case "esc":
 		m.back()
@@ -70,7 +70,7 @@ func (m *inspector) oneKey(k tea.KeyMsg) tea.Cmd {
 	case "y":
 		return m.copy()
 	case "s":
-		m.sort = m.sort.next()
+		m.resort()
 	case "enter":
 		m.enter()
 	case "tab", "right", "l":
@@ -80,9 +80,33 @@ func (m *inspector) oneKey(k tea.KeyMsg) tea.Cmd {
 	case "1", "2", "3", "4":
 		m.tab = tab(k.String()[0] - '1')
 	default:
+		if m.detail == 2 {
+			m.scrollKey(k.String())
+			return nil
+		}
 		m.moveKey(k.String())
 	}
 	return nil
+}
+
+// scrollKey moves in a detail that has the screen.
+func (m *inspector) scrollKey(key string) {
+	page := max(m.height-8, 1)
+	switch key {
+	case "up", "k":
+		m.scroll--
+	case "down", "j":
+		m.scroll++
+	case "pgup", "ctrl+b", "ctrl+u":
+		m.scroll -= page
+	case "pgdown", "ctrl+f", "ctrl+d":
+		m.scroll += page
+	case "home", "g":
+		m.scroll = 0
+	case "end", "G":
+		m.scroll = m.over
+	}
+	m.scroll = max(0, min(m.scroll, m.over))
 }
 
 // moveKey moves in the list that is shown.
@@ -115,8 +139,8 @@ func (m *inspector) helpKey(k tea.KeyMsg) tea.Cmd {
 // back undoes one thing: the detail, then the filter, then "uncovered only".
 func (m *inspector) back() {
 	switch {
-	case m.detail:
-		m.detail = false
+	case m.detail > 0:
+		m.detail--
 	case m.typed != "":
 		m.typed, m.filter = "", Filter{}
 	case m.only:
@@ -179,6 +203,10 @@ func (m *inspector) follow() {
 		m.calls.follow = false
 		return
 	}
+	if m.tab == callsTab {
+		m.order = byTime
+		m.refresh()
+	}
 	m.current().end()
 }
 
@@ -190,14 +218,40 @@ func (m *inspector) turn(d int) {
 func (m *inspector) enter() {
 	switch m.tab {
 	case callsTab, bypassesTab:
-		m.detail = !m.detail
+		m.open()
 	case endpointsTab:
 		if p, ok := m.endpoints.chosen(); ok {
-			m.show("method:" + quote(p.Method) + " host:" + quote(p.HostPort()))
+			m.show("method:" + quote(p.Method) + " host:" + quote(p.HostPort()) + " endpoint:" + quote(p.Template))
 		}
 	case servicesTab:
 		if v, ok := m.services.chosen(); ok {
 			m.show("service:" + quote(v.Name))
+		}
+	}
+}
+
+// open shows the detail beside the list, then, where there is more of it, on the whole
+// screen, then no more.
+func (m *inspector) open() {
+	m.scroll = 0
+	if m.detail == 2 || m.detail == 1 && m.over == 0 {
+		m.detail = 0
+		return
+	}
+	m.detail++
+}
+
+// resort takes the next order of the list that is shown. In any but the first the newest
+// call may stand anywhere, so it is not followed.
+func (m *inspector) resort() {
+	switch m.tab {
+	case endpointsTab:
+		m.sort = m.sort.next()
+	case callsTab:
+		m.order = (m.order + 1) % orderCount
+		m.calls.follow = m.order == byTime
+		if m.order != byTime {
+			m.calls.jump = true
 		}
 	}
 }
@@ -249,10 +303,17 @@ func (m *inspector) copy() tea.Cmd {
 
 func (m *inspector) copyable() (what, text string) {
 	if m.tab == endpointsTab {
-		if p, ok := m.endpoints.chosen(); ok {
-			return "the endpoint", p.Method + " " + p.HostPort() + p.Template
+		p, ok := m.endpoints.chosen()
+		if !ok {
+			return "", ""
 		}
-		return "", ""
+		if toml := m.cover(p.asCall()); toml != "" {
+			return "the TOML that covers it", toml
+		}
+		return "the endpoint", p.Method + " " + p.HostPort() + p.Template
+	}
+	if v, ok := m.services.chosen(); ok && m.tab == servicesTab {
+		return "the ref", v.Secret
 	}
 	c, ok := m.chosenCall()
 	if !ok {

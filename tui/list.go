@@ -9,7 +9,9 @@ type list[T comparable] struct {
 	height int
 	// follow keeps the last row chosen.
 	follow bool
-	cur    T
+	// jump chooses the first row when the rows are set the next time.
+	jump bool
+	cur  T
 }
 
 // set replaces the rows.
@@ -18,6 +20,9 @@ func (l *list[T]) set(rows []T) {
 	old := l.at
 	l.rows = rows
 	l.at = l.find(old)
+	if l.jump {
+		l.jump, l.at, line = false, 0, 0
+	}
 	if l.follow {
 		l.at = len(rows) - 1
 		line = l.height - 1

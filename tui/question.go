@@ -40,6 +40,9 @@ func (q *Question) rows(st *Styles, hotkey string, width int) []string {
 		times = " ×" + strconv.Itoa(q.Calls)
 	}
 	keys := hotkey + " [o]nce [s]ession al[w]ays [d]eny"
+	if width < 2+cells(keys) {
+		keys = hotkey + " o/s/w/d"
+	}
 	reason := safe(q.Reason)
 	if q.Endpoint != "" {
 		reason = strings.TrimSuffix("s, w: "+safe(q.Endpoint)+"; "+reason, "; ")
@@ -54,9 +57,12 @@ func (q *Question) rows(st *Styles, hotkey string, width int) []string {
 		return []string{sides(line, "  "+st.in(strong, keys)+st.in(quietly, seconds), width)}
 	}
 	line := st.in(warning, ask) + method + target(safe(q.Host), safe(q.Path), min(room, full)) + times
-	reason = left(reason, min(cells(reason), max(width-cells(keys)-7, 0)))
-	return []string{
-		sides(line, st.in(quietly, seconds), width),
-		sides("    "+st.in(quietly, reason), "  "+st.in(strong, keys)+" ", width),
+	below := st.in(strong, keys)
+	if space := width - cells(keys) - 7; space > 0 {
+		reason = left(reason, min(cells(reason), space))
+		below = sides("    "+st.in(quietly, reason), "  "+below+" ", width)
+	} else {
+		below = "  " + below
 	}
+	return []string{sides(line, st.in(quietly, seconds), width), fill(below, width)}
 }

@@ -46,6 +46,11 @@ type Config struct {
 	// running session, and says what it did; nil where a view may change nothing. shown is
 	// the text that the human said yes to. Called on a goroutine of its own, one at a time.
 	Write func(c Call, shown string) (done string, err error)
+	// Head returns the headers of a call, where they were kept; Services how the session
+	// stands with its services. Each is called on a goroutine of its own and may take a
+	// while; nil where nobody can tell.
+	Head     func(call uint64) (event.Head, bool)
+	Services func() []event.Service
 	// Question is what waits for the human now, nil for nothing; Answer takes one of
 	// AnswerKeys for it and says what became of that, "" for nothing worth a line. Both are
 	// nil where a view cannot answer, and safe for concurrent use.

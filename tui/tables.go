@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"agentvault/proxy/event"
 )
 
 // endpointSort is the order of the endpoints. Ties keep the order of first sight.
@@ -51,26 +53,29 @@ func rank(p *Endpoint) int {
 	return 3
 }
 
-// asCall lets an endpoint answer a filter.
+// asCall is the endpoint as a call: for a filter, and for what would cover it.
 func (p *Endpoint) asCall() *Call {
-	c := &Call{}
-	c.Method, c.Scheme, c.Host, c.Port, c.Path = p.Method, p.Scheme, p.Host, p.Port, p.Template
+	c := &Call{Endpoint: p.Template, Done: true}
+	c.Phase, c.Method, c.Scheme, c.Host, c.Port, c.Path = event.End, p.Method, p.Scheme, p.Host, p.Port, p.Path
 	c.Status, c.Verdict, c.Service, c.Reason, c.Auth = p.Status, p.Verdict, p.Service, p.Reason, p.Auth
 	return c
 }
 
 // endpointColumns shares the width out for the endpoints: sign, method and address stay.
 type endpointColumns struct {
-	address, calls, status, last, service, why int
+	method, address, calls, status, last, service, why int
 }
 
 func endpointColumnsFor(width int) endpointColumns {
-	c := endpointColumns{calls: 6, status: 4}
-	flex := width - 2 - 2 - methodWidth - 1 - c.calls - 1 - c.status - 1
-	if width >= 60 {
-		c.service = 12
-		flex -= c.service + 2
+	if width < 60 {
+		c := endpointColumns{method: methodWidth - 1, calls: 4}
+		c.address = max(width-2-2-c.method-1-1-c.calls, 1)
+		return c
 	}
+	c := endpointColumns{method: methodWidth, calls: 6, status: 4}
+	flex := width - 2 - 2 - c.method - 1 - c.calls - 1 - c.status - 1
+	c.service = 12
+	flex -= c.service + 2
 	if width >= 76 {
 		c.last = clockWidth
 		flex -= c.last + 2
@@ -84,7 +89,10 @@ func endpointColumnsFor(width int) endpointColumns {
 }
 
 func (c endpointColumns) header(st *Styles) string {
-	b := "    " + left("METHOD", methodWidth) + " " + left("ENDPOINT", c.address) + " " + right("CALLS", c.calls) + " " + right("LAST", c.status)
+	b := "    " + left("METHOD", c.method) + " " + left("ENDPOINT", c.address)
+	if c.status > 0 {
+		b += " " + right("CALLS", c.calls) + " " + right("LAST", c.status)
+	}
 	if c.last > 0 {
 		b += "  " + left("AT", c.last)
 	}
@@ -107,9 +115,12 @@ func (c endpointColumns) row(st *Styles, p *Endpoint, now time.Time, chosen bool
 		status = warning
 	}
 	b := pointer(st, chosen) + st.in(m.tone, m.sign) + " " +
-		st.in(text, left(p.Method, methodWidth)) + " " +
-		st.in(text, pad(target(p.HostPort(), p.Template, c.address), c.address)) + " " +
-		st.in(text, right(strconv.FormatUint(p.Calls, 10), c.calls)) + " " +
+		st.in(text, left(cmp.Or(p.Method, "—"), c.method)) + " " +
+		st.in(text, pad(target(p.HostPort(), p.Template, c.address), c.address)) + " "
+	if c.status == 0 {
+		return b + st.in(text, right("×"+strconv.FormatUint(p.Calls, 10), c.calls))
+	}
+	b += st.in(text, right(strconv.FormatUint(p.Calls, 10), c.calls)) + " " +
 		st.in(status, right(fmtStatus(p.Status), c.status))
 	if c.last > 0 {
 		b += "  " + st.in(quietly, left(clock(p.Last, now), c.last))
@@ -119,48 +130,6 @@ func (c endpointColumns) row(st *Styles, p *Endpoint, now time.Time, chosen bool
 	}
 	if c.why > 0 {
 		b += "  " + st.in(quietly, left(p.Reason, c.why))
-	}
-	return b
-}
-
-// servicesHeader and serviceRow draw the services: name and calls stay.
-func servicesHeader(st *Styles, width int) string {
-	b := "  " + left("SERVICE", 16) + right("CALLS", 7)
-	if width >= 56 {
-		b += right("INJECTED", 10) + right("REFUSED", 9) + right("FAILED", 8)
-	}
-	if width >= 76 {
-		b += "  " + left("AT", clockWidth)
-	}
-	if width >= 90 {
-		b += "  SECRET AND SLOT"
-	}
-	return st.in(quietly, b)
-}
-
-func serviceRow(st *Styles, v *Service, now time.Time, chosen bool, width int) string {
-	text := plain
-	if chosen {
-		text = strong
-	}
-	n := func(x uint64, w int) string { return right(strconv.FormatUint(x, 10), w) }
-	b := pointer(st, chosen) + st.in(text, left(v.Name, 16)+n(v.Calls, 7))
-	if width >= 56 {
-		refused := text
-		if v.Refused+v.Failed > 0 {
-			refused = warning
-		}
-		b += st.in(text, n(v.Injected, 10)) + st.in(refused, n(v.Refused, 9)+n(v.Failed, 8))
-	}
-	if width >= 76 {
-		b += "  " + st.in(quietly, left(clock(v.Last, now), clockWidth))
-	}
-	if width >= 90 {
-		slot := v.Secret
-		if v.Where != "" {
-			slot += " in " + v.Where
-		}
-		b += "  " + st.in(quietly, cut(slot, width-2-16-7-27-10-2))
 	}
 	return b
 }

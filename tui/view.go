@@ -34,14 +34,39 @@ func (m *inspector) frame() frameRows {
 	f.bottomRule = take(1, m.height >= 9)
 	if m.covering != nil {
 		f.detail = take(min(len(m.covering.lines(&m.styles, m.width))+1, room), true)
-	} else if m.detail && (m.tab == callsTab || m.tab == bypassesTab) {
-		f.detail = take(min(max(m.height*2/5, 3), 14), true)
+	} else {
+		f.detail = take(m.detailHeight(room), true)
 	}
-	if unread := len(m.store.Unread(nil)); m.height >= 12 {
-		f.banner = take(min(unread, bannerMost, max(room-3, 0)), true)
+	// The other tabs are about something else, or say the same.
+	if unread := len(m.store.Unread(nil)); m.tab == callsTab && m.detail < 2 {
+		f.banner = take(min(unread, bannerMost, max(room-3, 0)), m.height >= 12)
 	}
 	f.list = 1 + max(room, 0)
 	return f
+}
+
+// detailHeight is how much of room the lower part gets: for a call what was opened, for the
+// other lists a few rows as soon as there is room for both.
+func (m *inspector) detailHeight(room int) int {
+	switch m.tab {
+	case callsTab, bypassesTab:
+		switch m.detail {
+		case 1:
+			return min(max(m.height*2/5, 3), 14)
+		case 2:
+			return max(room-2, 3)
+		}
+		return 0
+	case endpointsTab:
+		if m.height >= 20 {
+			return min(m.height*3/10, 9)
+		}
+	case servicesTab:
+		if m.height >= 20 {
+			return min(m.height*2/5, 11)
+		}
+	}
+	return 0
 }
 
 // View draws the screen: exactly height lines of at most width cells.
@@ -82,10 +107,7 @@ func (m *inspector) View() string {
 func (m *inspector) head() string {
 	st := &m.styles
 	state := m.state()
-	tabs := m.tabs(true)
-	if m.width < 100 {
-		tabs = m.tabs(false)
-	}
+	tabs := m.tabs(m.width >= 76)
 	right := "  " + join(st, tabs, " │ ") + "   " + join(st, state, "  ") + " "
 	if m.width < 60 {
 		right = "  " + join(st, tabs, " │ ") + "  " + join(st, state[:1], "") + " "
@@ -160,6 +182,9 @@ func (m *inspector) label() string {
 		if len(parts) > 0 {
 			parts = append(parts, strconv.Itoa(len(m.calls.rows))+" of "+strconv.Itoa(m.total()))
 		}
+		if m.order != byTime {
+			parts = append(parts, "sorted by "+orderNames[m.order])
+		}
 	case endpointsTab:
 		parts = append(parts, "sorted by "+sortNames[m.sort])
 		if n := m.store.Uncounted(); n > 0 {
@@ -189,10 +214,11 @@ func (m *inspector) body(f frameRows) []string {
 			rows = append(rows, cols.row(&m.styles, p, m.now, i == at))
 		}
 	case servicesTab:
-		header = servicesHeader(&m.styles, m.width)
+		cols := serviceColumnsFor(m.width)
+		header = cols.header(&m.styles)
 		window, at := m.services.window()
 		for i, v := range window {
-			rows = append(rows, serviceRow(&m.styles, v, m.now, i == at, m.width))
+			rows = append(rows, cols.row(&m.styles, v, m.now, i == at))
 		}
 	default:
 		cols := columnsFor(m.width)
@@ -239,14 +265,57 @@ func (m *inspector) detailPane(height int) []string {
 	if m.covering != nil {
 		return m.covering.pane(&m.styles, m.width, height)
 	}
-	lines := []string{rule(&m.styles, "", m.width)}
-	if c, ok := m.chosenCall(); ok {
-		lines = append(lines, detailLines(&m.styles, c, m.cover(c), m.now, m.width, height-1)...)
-	}
+	lines := append([]string{rule(&m.styles, "", m.width)}, m.details(height-1)...)
 	for len(lines) < height {
 		lines = append(lines, "")
 	}
 	return lines
+}
+
+// details is what there is to say about the chosen row, in at most height lines.
+func (m *inspector) details(height int) []string {
+	switch m.tab {
+	case endpointsTab:
+		if p, ok := m.endpoints.chosen(); ok {
+			return endpointDetail(&m.styles, p, m.about(p.asCall()), m.width, height)
+		}
+		return nil
+	case servicesTab:
+		if v, ok := m.services.chosen(); ok {
+			return serviceDetail(&m.styles, v, m.now, m.width, height)
+		}
+		return nil
+	}
+	c, ok := m.chosenCall()
+	if !ok {
+		return nil
+	}
+	lines := detailLines(&m.styles, c, m.about(c), m.now, m.width)
+	if m.detail == 1 {
+		return fitLines(&m.styles, lines, height, ", enter shows all")
+	}
+	from := min(m.scroll, len(lines))
+	return lines[from:min(from+height, len(lines))]
+}
+
+// measure says how many lines of the detail there is no room for.
+func (m *inspector) measure(height int) {
+	m.over = 0
+	if c, ok := m.chosenCall(); ok && m.detail > 0 {
+		m.over = max(len(detailLines(&m.styles, c, m.about(c), m.now, m.width))-height, 0)
+	}
+	m.scroll = max(0, min(m.scroll, m.over))
+}
+
+// about gathers what is known of a call beside its event.
+func (m *inspector) about(c *Call) about {
+	a := about{cover: m.cover(c), standing: m.store.standingOf(c.Service)}
+	a.may = a.cover != "" && m.cfg.Write != nil
+	if c.Call > 0 {
+		a.head, a.headers = m.headOf(c)
+		a.gone = m.cfg.Head != nil && !a.headers && m.heads.call == c.Call && !m.heads.asking
+	}
+	return a
 }
 
 // foot is the row at the bottom: the filter while it is typed, what the last key did, or
@@ -272,8 +341,16 @@ func (m *inspector) foot() string {
 
 func (m *inspector) keyPieces() []piece {
 	enter := "enter detail"
-	if m.tab == endpointsTab || m.tab == servicesTab {
+	switch {
+	case m.tab == endpointsTab || m.tab == servicesTab:
 		enter = "enter calls"
+	case m.detail == 2, m.detail == 1 && m.over == 0:
+		enter = "enter close"
+	case m.detail == 1:
+		enter = "enter all of it"
+	}
+	if m.detail == 2 && (m.tab == callsTab || m.tab == bypassesTab) {
+		return []piece{{"↑ ↓ scroll", quietly, 3}, {enter, quietly, 2}, {m.coverHint(), quietly, 4}, {"y copy", quietly, 5}, {"? help", quietly, 1}, {m.backHint(), quietly, 0}}
 	}
 	pieces := []piece{
 		{"/ filter", quietly, 2},
@@ -281,15 +358,27 @@ func (m *inspector) keyPieces() []piece {
 		{"p pause", quietly, 8},
 		{enter, quietly, 3},
 	}
-	if m.tab == endpointsTab {
-		pieces = append(pieces, piece{"s sort", quietly, 5})
+	if m.tab == endpointsTab || m.tab == callsTab {
+		pieces = append(pieces, piece{"s sort", quietly, 10})
+	}
+	read := ""
+	if len(m.store.Unread(nil)) > 0 {
+		read = "a read"
 	}
 	return append(pieces,
-		piece{m.coverHint(), quietly, 8},
+		piece{m.coverHint(), quietly, 5},
 		piece{"y copy", quietly, 9},
-		piece{"a read", quietly, 7},
+		piece{read, quietly, 7},
 		piece{"tab next", quietly, 6},
 		piece{"? help", quietly, 1},
-		piece{"q back", quietly, 0},
+		piece{m.backHint(), quietly, 0},
 	)
+}
+
+// backHint is the key that leaves: under an agent the one that led here.
+func (m *inspector) backHint() string {
+	if m.cfg.Answer != nil {
+		return hotkey + "/q back"
+	}
+	return "q quit"
 }

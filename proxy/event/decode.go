@@ -247,11 +247,11 @@ func (s *scanner) timing(t *Timing) bool {
 		if !ok || !plain || !s.eat(':') {
 			return false
 		}
-		if string(key) == "kept" {
+		if string(key) == "kept" || string(key) == "ahead" {
 			if len(s.b)-s.i < 4 || string(s.b[s.i:s.i+4]) != "true" {
 				return false
 			}
-			t.Kept = true
+			t.Kept, t.Ahead = t.Kept || string(key) == "kept", t.Ahead || string(key) == "ahead"
 			s.i += 4
 		} else if !t.set(string(key), s) {
 			return false

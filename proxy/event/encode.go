@@ -67,6 +67,9 @@ func appendTiming(b []byte, t *Timing) []byte {
 	if t.Kept {
 		b = append(b, `,"kept":true`...)
 	}
+	if t.Ahead {
+		b = append(b, `,"ahead":true`...)
+	}
 	if len(b) > start {
 		b = append(b[:start], b[start+1:]...)
 	}

@@ -18,7 +18,7 @@ func full() Event {
 		Label: "test", State: Stale,
 		Verdict: Injected, Reason: `rule "github" allows POST /repos/*/*/issues`, Code: "x",
 		Status: 201, Sent: 120, Received: 2048, Duration: 120 * time.Millisecond,
-		Timing: &Timing{Name: 1, Connect: 2, TLS: 3, Wait: 4, Body: 5, Kept: true},
+		Timing: &Timing{Name: 1, Connect: 2, TLS: 3, Wait: 4, Body: 5, Kept: true, Ahead: true},
 		Auth:   "placeholder", Client: "git/2.53", Lost: 3,
 	}
 }

@@ -91,12 +91,14 @@ type Event struct {
 }
 
 // Timing splits the duration, in nanoseconds. A kept connection has no name, connect
-// or TLS part.
+// or TLS part. Those of one that was made ahead began before the call, and may be longer
+// than it.
 type Timing struct {
 	Name    time.Duration `json:"name,omitempty"`
 	Connect time.Duration `json:"connect,omitempty"`
 	TLS     time.Duration `json:"tls,omitempty"`
 	Wait    time.Duration `json:"wait,omitempty"`
 	Body    time.Duration `json:"body,omitempty"`
-	Kept    bool          `json:"kept,omitempty"`
+	Kept    bool          `json:"kept,omitempty"`  // the connection had served another call before
+	Ahead   bool          `json:"ahead,omitempty"` // it was made while the agent was still connecting to us
 }

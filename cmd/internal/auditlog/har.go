@@ -133,6 +133,10 @@ func timings(e *event.Event) harTimings {
 	}
 	x := e.Timing
 	t.Wait, t.Receive = ms(x.Wait), ms(x.Body)
+	if x.Ahead { // before the call, or beside it: no part of its duration
+		t.Blocked = ms(max(e.Duration-x.Wait-x.Body, 0))
+		return t
+	}
 	if !x.Kept {
 		t.DNS, t.Connect, t.SSL = ms(x.Name), ms(x.Connect+x.TLS), ms(x.TLS)
 	}
