@@ -56,7 +56,10 @@ const (
 )
 
 // header names every answer of ours, so that nobody takes one for the upstream's.
-const header = "X-AgentVault"
+const (
+	header    = "X-AgentVault"
+	headerKey = "X-Agentvault" // as net/http keeps it
+)
 
 func (a Answer) body() []byte {
 	var b bytes.Buffer

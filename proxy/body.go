@@ -45,11 +45,12 @@ type childBody struct {
 	end  func() error // called once, at the end, before any reader learns of it
 }
 
-// newChildBody returns nil for a request without a body. scrubber may be nil.
+func hasBody(r *http.Request) bool {
+	return r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+}
+
+// newChildBody wants a request with a body; leaks may be nil.
 func newChildBody(r *http.Request, leaks *scrub.Scrubber, end func() error) *childBody {
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
-		return nil
-	}
 	return &childBody{src: leaks.Stop(r.Body), keep: r.ContentLength <= maxKept, end: end}
 }
 
@@ -126,8 +127,7 @@ func (b *childBody) read(p []byte) (int, error) {
 // ahead reads as much of the body as is kept anyway. net/http learns that a client has gone
 // away only when it has read its whole request, and what nobody waits for any more must
 // not go out on a late yes.
-func (x *exchange) ahead() {
-	b := x.body
+func (b *childBody) ahead() {
 	if b == nil {
 		return
 	}

@@ -20,17 +20,23 @@ type call struct {
 	in        *http.Request // the child's, once it is known to hold no real secret; nil before
 	rule      string        // that let it through, for the view
 	announced bool
-	ahead     func() // reads the body while the call is held; may be nil
+	body      *childBody // read while the call is held; may be nil
 	over      bool
 	clock     clock
 }
 
 func (p *Proxy) begin(t *tunnel, method, scheme, path string) *call {
-	now := p.now()
-	return &call{proxy: p, begun: now, event: event.Event{
-		Session: p.config.Session, Call: p.calls.Add(1), Time: now,
-		Method: method, Scheme: scheme, Host: t.host, Port: t.port, Path: clipped(path), Client: t.client,
-	}}
+	c := new(call)
+	c.begin(p, t, method, scheme, path)
+	return c
+}
+
+// begin wants a zero call, which may be a part of something larger.
+func (c *call) begin(p *Proxy, t *tunnel, method, scheme, path string) {
+	c.proxy, c.begun = p, p.now()
+	e := &c.event
+	e.Session, e.Call, e.Time = p.config.Session, p.calls.Add(1), c.begun
+	e.Method, e.Scheme, e.Host, e.Port, e.Path, e.Client = method, scheme, t.host, t.port, clipped(path), t.client
 }
 
 // started tells the log that the call goes out. A call that is refused is told twice

@@ -6,10 +6,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
-// tunnel is what is known of one client connection once its CONNECT was accepted. It
-// never changes after it was made: several HTTP/2 streams read it at once.
+// tunnel is what is known of one client connection once its CONNECT was accepted. But for
+// searched it never changes after it was made: several HTTP/2 streams read it at once.
 type tunnel struct {
 	host   string // of the CONNECT line: lower case, no trailing dot, no brackets
 	port   int
@@ -19,6 +20,27 @@ type tunnel struct {
 	// The host with its port, as URLs of https and http write it.
 	https, http string
 	allowed     bool // refusedHost was asked already
+
+	searched atomic.Pointer[searched] // what its answers are searched for
+}
+
+// searched remembers what was found for a tunnel, and from which state of the session.
+type searched struct {
+	rules *Rules
+	known *known
+	g     *scrubbers
+}
+
+// searchFor returns what the answers of a tunnel's host are searched for, nil where no
+// secret is known of a service that names it.
+func (p *Proxy) searchFor(t *tunnel) *scrubbers {
+	rules, known := p.rules.Load(), p.guard.known.Load()
+	if s := t.searched.Load(); s != nil && s.rules == rules && s.known == known {
+		return s.g
+	}
+	g := p.guard.of(rules.Set.Services(t.host, t.port))
+	t.searched.Store(&searched{rules, known, g})
+	return g
 }
 
 func newTunnel(host string, port int, client string) *tunnel {

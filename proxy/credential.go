@@ -144,7 +144,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 		x.wasPut("client certificate")
 		return Answer{}, ""
 	}
-	where := make([]string, 0, 1)
+	where := ""
 	found := x.found
 	if _, owner := injector.(inject.Owner); owner {
 		found = nil // the injector deals with the placeholder itself
@@ -156,9 +156,9 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 		if err := f.Replace(out, value); err != nil {
 			return injectAnswer(s, err), event.Failed
 		}
-		where = append(where, f.Where)
 	}
 	if len(found) > 0 {
+		where = places(found)
 		inject.DropOthers(out, found)
 	}
 	if len(found) == 0 {
@@ -170,9 +170,9 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 		if err != nil {
 			return injectAnswer(s, err), event.Failed
 		}
-		where = append(where, slot)
+		where = slot
 	}
-	x.wasPut(strings.Join(where, ", "))
+	x.wasPut(where)
 	return Answer{}, ""
 }
 
@@ -210,6 +210,9 @@ func checkBinding(service string, ref keyring.Ref, item keyring.Item, host strin
 		return Answer{}, false
 	}
 	for _, text := range item.Hosts {
+		if text == host && port == rule.DefaultPort && strings.IndexByte(host, ':') < 0 { // the usual one, without parsing it
+			return Answer{}, false
+		}
 		if h, err := rule.ParseHost(text); err == nil && h.Match(host, port) {
 			return Answer{}, false
 		}
@@ -265,6 +268,9 @@ func injectAnswer(s *Service, err error) Answer {
 }
 
 func places(found []inject.Found) string {
+	if len(found) == 1 {
+		return found[0].Where
+	}
 	var names []string
 	for _, f := range found {
 		names = append(names, f.Where)

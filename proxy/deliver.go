@@ -22,11 +22,6 @@ const (
 	headWait = 5 * time.Millisecond
 )
 
-// Most answers of an API that is no stream fit into one of these.
-const smallChunk = 4 << 10
-
-var smallChunks = sync.Pool{New: func() any { return new([smallChunk]byte) }}
-
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // deliver streams an answer to the child. A body that breaks off upstream breaks off
@@ -91,13 +86,12 @@ func (x *exchange) mustClose() bool {
 func (x *exchange) finish(w http.ResponseWriter, err error) {
 	e := &x.call.event
 	e.Sent = x.body.size()
-	var gone *childError
 	switch {
 	case x.body.leaked():
 		a := leakAnswer("the body")
 		e.Verdict, e.Code, e.Reason = event.Denied, a.Code, a.Message
 	case err == nil:
-	case errors.As(err, &gone), x.in.Context().Err() != nil, x.body != nil && x.body.broke.Load():
+	case errors.As(err, new(*childError)), x.in.Context().Err() != nil, x.body != nil && x.body.broke.Load():
 		e.Reason = "the client went away in the middle of the answer"
 	default:
 		e.Verdict, e.Code, e.Reason = event.Failed, CodeUpstream, "the answer broke off: "+x.proxy.guard.mask(err.Error())
@@ -115,7 +109,7 @@ type childError struct{ error }
 
 func copyHeader(dst, src http.Header, g *scrubbers) {
 	for k, values := range src {
-		if k != http.CanonicalHeaderKey(header) { // only we speak in our own name
+		if k != headerKey { // only we speak in our own name
 			dst[k] = g.clean(values)
 		}
 	}
@@ -125,24 +119,36 @@ func copyHeader(dst, src http.Header, g *scrubbers) {
 // an echo in it can change its length. A server that dawdles has its head, and what
 // there is of the body, sent ahead; what is found then is masked at its own length.
 func (x *exchange) deliverSmall(w http.ResponseWriter, resp *http.Response, g *scrubbers) error {
-	var room []byte
-	if resp.ContentLength <= smallChunk {
-		buffer := smallChunks.Get().(*[smallChunk]byte)
-		defer smallChunks.Put(buffer)
-		room = buffer[:]
-	} else {
-		room = make([]byte, resp.ContentLength)
-	}
-	b := &smallAnswer{w: w, status: resp.StatusCode, g: g, room: room[:resp.ContentLength]}
-	timer := time.AfterFunc(headWait, b.dawdles)
+	b := smallAnswers.Get().(*smallAnswer)
+	b.begin(w, resp, g, x.proxy.headWait)
 	err := b.read(resp.Body)
-	timer.Stop()
+	stopped := b.timer.Stop()
 	x.call.event.Received = int64(b.n)
-	return b.end(err)
+	err = b.end(err)
+	if stopped { // or the timer's goroutine may still look at it
+		b.reset()
+		smallAnswers.Put(b)
+	}
+	return err
 }
 
-// smallAnswer is a body that is collected until it is whole, or late.
+// Most answers of an API that is no stream fit into one of these.
+const smallChunk = 4 << 10
+
+var smallAnswers = sync.Pool{New: func() any {
+	b := new(smallAnswer)
+	b.timer = time.AfterFunc(time.Hour, b.dawdles)
+	b.timer.Stop()
+	return b
+}}
+
+// smallAnswer is a body that is collected until it is whole, or late. It is used again for
+// other answers, its timer too.
 type smallAnswer struct {
+	timer *time.Timer
+	chunk [smallChunk]byte
+
+	// What follows belongs to one answer.
 	w      http.ResponseWriter
 	status int
 	g      *scrubbers
@@ -154,6 +160,22 @@ type smallAnswer struct {
 	passed  int           // given to ahead
 	over    bool          // the timer comes too late
 	failure error         // of the child's connection
+}
+
+func (b *smallAnswer) begin(w http.ResponseWriter, resp *http.Response, g *scrubbers, wait time.Duration) {
+	b.w, b.status, b.g = w, resp.StatusCode, g
+	if resp.ContentLength <= smallChunk {
+		b.room = b.chunk[:resp.ContentLength]
+	} else {
+		b.room = make([]byte, resp.ContentLength)
+	}
+	b.timer.Reset(wait)
+}
+
+// reset wants the timer stopped: nobody else holds b then.
+func (b *smallAnswer) reset() {
+	b.w, b.status, b.g, b.room = nil, 0, nil, nil
+	b.n, b.ahead, b.passed, b.over, b.failure = 0, nil, 0, false, nil
 }
 
 func (b *smallAnswer) read(from io.Reader) error {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -16,10 +17,11 @@ import (
 	"agentvault/proxy/inject"
 )
 
-// exchange is one request on its way to the upstream and the answer on its way back.
+// exchange is one request on its way to the upstream and the answer on its way back. What
+// every request needs is a part of it: one allocation instead of many.
 type exchange struct {
 	proxy   *Proxy
-	call    *call
+	call    call
 	tunnel  *tunnel
 	in      *http.Request // the child's; its headers are never given a secret
 	service *Service      // nil for a call that no service covers
@@ -37,20 +39,32 @@ type exchange struct {
 	open     sync.Mutex  // guards the call's event while its connection is switched
 
 	clock   clockContext
+	trace   httptrace.ClientTrace
+	context context.Context // clock with trace, for the transport
+	url     url.URL         // of the first attempt
 	interim interim
 }
 
-func (p *Proxy) newExchange(c *call, t *tunnel, r *http.Request) *exchange {
-	x := &exchange{proxy: p, call: c, tunnel: t, in: r, pool: p.transports}
-	x.clock = clockContext{r.Context(), &c.clock}
+// prepare takes over a request whose call has begun.
+func (x *exchange) prepare(p *Proxy, t *tunnel, r *http.Request) {
+	x.proxy, x.tunnel, x.in, x.pool = p, t, r, p.transports
+	x.clock = clockContext{r.Context(), &x.call.clock}
+	x.trace = httptrace.ClientTrace{GotConn: x.clock.clock.gotConn, GotFirstResponseByte: x.clock.clock.gotFirstByte, Got1xxResponse: x.relay}
+	if p.config.Upstream.Proxy != nil { // behind a parent's proxy the transport does the handshake
+		x.trace.TLSHandshakeStart, x.trace.TLSHandshakeDone = x.clock.clock.handshakeStart, x.clock.clock.handshakeEnd
+	}
+	x.context = httptrace.WithClientTrace(&x.clock, &x.trace)
+	if !hasBody(r) {
+		return
+	}
 	x.body = newChildBody(r, p.guard.leaks(), x.bodyEnded)
-	if x.body != nil && (r.ContentLength < 0 || r.Trailer != nil) {
+	x.call.body = x.body
+	if r.ContentLength < 0 || r.Trailer != nil {
 		x.trailer = make(http.Header, len(r.Trailer))
 		for k := range r.Trailer {
 			x.trailer[k] = nil // announced
 		}
 	}
-	return x
 }
 
 // bodyEnded takes over the trailer, announced or not, which the server has read by now.
@@ -66,13 +80,13 @@ func (x *exchange) bodyEnded() error {
 func (x *exchange) outgoing() *http.Request {
 	r, t := x.in, x.tunnel
 	name, authority := t.authority()
-	trace := &httptrace.ClientTrace{GotConn: x.call.clock.gotConn, GotFirstResponseByte: x.call.clock.gotFirstByte, Got1xxResponse: x.relay}
-	if x.proxy.config.Upstream.Proxy != nil { // behind a parent's proxy the transport does the handshake
-		trace.TLSHandshakeStart, trace.TLSHandshakeDone = x.call.clock.handshakeStart, x.call.clock.handshakeEnd
-	}
 	// A copy of the child's request, in which everything is set anew that is not the same.
-	out := r.WithContext(httptrace.WithClientTrace(&x.clock, trace))
-	out.URL = &url.URL{
+	out := r.WithContext(x.context)
+	out.URL = &x.url
+	if x.url.Host != "" { // the first attempt's, which a transport may still read
+		out.URL = new(url.URL)
+	}
+	*out.URL = url.URL{
 		Scheme: name, Host: authority,
 		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
 	}
@@ -123,13 +137,16 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 	x.deliver(w, resp)
 }
 
+// identity is a line that every request shares and nobody changes.
+var identity = []string{"identity"}
+
 // send makes one attempt.
 func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Response, error) {
-	x.g = x.proxy.guard.of(x.proxy.rules.Load().Set.Services(x.tunnel.host, x.tunnel.port))
+	x.g = x.proxy.searchFor(x.tunnel)
 	if x.g != nil {
 		// An echo can be found in a plain body without holding it back, and a body that holds
 		// none passes as the server made it.
-		out.Header["Accept-Encoding"] = []string{"identity"}
+		out.Header["Accept-Encoding"] = identity
 	}
 	if x.plainFrames() {
 		delete(out.Header, "Sec-Websocket-Extensions")

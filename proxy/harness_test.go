@@ -49,6 +49,7 @@ type options struct {
 	protocol  string         // what a raw upstream offers by ALPN
 	start     func(*httptest.Server)
 	prepare   func(*Proxy) // before it serves
+	trickles  bool         // small answers come slowly; otherwise each is waited for
 	plain     bool         // the upstream speaks HTTP without TLS
 	noHTTP2   bool
 	askCert   bool // the upstream asks for a client certificate
@@ -146,6 +147,9 @@ func start(t testing.TB, o options) *session {
 	}
 	if s.Proxy, err = New(c); err != nil {
 		t.Fatal(err)
+	}
+	if !o.trickles {
+		s.headWait = 20 * time.Second
 	}
 	if o.prepare != nil {
 		o.prepare(s.Proxy)

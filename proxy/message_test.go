@@ -248,7 +248,9 @@ func TestOpenWebSocketIsInTheLog(t *testing.T) {
 	s := gateway(t, sentinel, nil, accepting("", func(_ *http.Request, c net.Conn, b *bufio.Reader) { _, _ = io.Copy(c, b) }))
 	var x *exchange
 	sw := &switched{told: func(sent, received int64) { x.progress(sent, received) }}
-	x = s.newExchange(s.begin(newTunnel("a.test", 443, ""), "GET", "wss", "/"), newTunnel("a.test", 443, ""), &http.Request{})
+	x = new(exchange)
+	x.call.begin(s.Proxy, newTunnel("a.test", 443, ""), "GET", "wss", "/")
+	x.prepare(s.Proxy, newTunnel("a.test", 443, ""), &http.Request{})
 	x.call.event.Status = 101
 	sw.sent.Store(5)
 	sw.received.Store(7)

@@ -31,7 +31,9 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 		r.URL.Path = "/" // of an absolute form; it is what will be sent
 	}
 	path := r.URL.EscapedPath()
-	c := p.begin(t, r.Method, scheme(r, t), inject.MaskPath(t.host, p.guard.mask(path)))
+	x := new(exchange)
+	c := &x.call
+	c.begin(p, t, r.Method, scheme(r, t), inject.MaskPath(t.host, p.guard.mask(path)))
 	if name := program(r); name != "" {
 		c.event.Client = p.guard.mask(name)
 	}
@@ -53,11 +55,10 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 			c.event.Auth = "placeholder"
 		}
 	}
-	x := p.newExchange(c, t, r)
+	x.prepare(p, t, r)
 	x.rules, x.extended = rules, extended
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
-	c.ahead = x.ahead
 	service, a, verdict := p.decide(r.Context(), rules, c, path, x.found)
 	if a.Code != "" {
 		if c.announced { // it was held
@@ -89,14 +90,16 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 }
 
 func scheme(r *http.Request, t *tunnel) string {
-	name := "http"
-	if isUpgrade(r.Header) {
-		name = "ws"
+	upgrade := isUpgrade(r.Header)
+	switch {
+	case upgrade && t.secure:
+		return "wss"
+	case upgrade:
+		return "ws"
+	case t.secure:
+		return "https"
 	}
-	if t.secure {
-		name += "s"
-	}
-	return name
+	return "http"
 }
 
 // checkIdentity holds the CONNECT host, the SNI and the Host or :authority together:
@@ -239,7 +242,7 @@ func (p *Proxy) hold(ctx context.Context, c *call) Answer {
 			c.event.Verdict = event.Held
 			c.keepRefused(Answer{})
 			c.started()
-			go c.ahead()
+			go c.body.ahead()
 		})
 	}
 	c.event.Verdict, c.event.Reason = "", strings.TrimSuffix(c.event.Reason+"; "+leave.Reason, "; ")

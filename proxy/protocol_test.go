@@ -111,7 +111,7 @@ func TestStreamsEachFlush(t *testing.T) {
 // A body of a known length that comes slowly is passed on as it comes.
 func TestSmallBodyTrickles(t *testing.T) {
 	next := make(chan string)
-	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+	s := start(t, options{trickles: true, handler: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(10+len(sentinel)))
 		for piece := range next {
 			_, _ = io.WriteString(w, piece)

@@ -145,6 +145,8 @@ type Proxy struct {
 	calls  atomic.Uint64
 	now    func() time.Time
 
+	headWait time.Duration // see the constant; tests have all the time that they need
+
 	transports *transports
 	certified  certified
 	dialer     *net.Dialer
@@ -175,7 +177,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Proxy{config: c, now: c.Now, tunnels: make(map[net.Conn]struct{})}
+	p := &Proxy{config: c, now: c.Now, headWait: headWait, tunnels: make(map[net.Conn]struct{})}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
 	p.dialer = newDialer()

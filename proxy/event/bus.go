@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -9,7 +10,7 @@ import (
 // full loses the event and its Dropped count goes up. The zero Bus is ready for use.
 type Bus struct {
 	mu     sync.RWMutex
-	subs   map[*Subscription]struct{}
+	subs   []*Subscription
 	closed bool
 }
 
@@ -31,10 +32,7 @@ func (b *Bus) Subscribe(n int) *Subscription {
 		close(c)
 		return s
 	}
-	if b.subs == nil {
-		b.subs = make(map[*Subscription]struct{})
-	}
-	b.subs[s] = struct{}{}
+	b.subs = append(b.subs, s)
 	return s
 }
 
@@ -42,7 +40,7 @@ func (b *Bus) Subscribe(n int) *Subscription {
 func (b *Bus) Publish(e Event) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for s := range b.subs {
+	for _, s := range b.subs {
 		select {
 		case s.c <- e:
 		default:
@@ -55,7 +53,7 @@ func (b *Bus) Publish(e Event) {
 func (b *Bus) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for s := range b.subs {
+	for _, s := range b.subs {
 		close(s.c)
 	}
 	b.subs, b.closed = nil, true
@@ -68,8 +66,8 @@ func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
 func (s *Subscription) Close() {
 	s.bus.mu.Lock()
 	defer s.bus.mu.Unlock()
-	if _, ok := s.bus.subs[s]; ok {
-		delete(s.bus.subs, s)
+	if i := slices.Index(s.bus.subs, s); i >= 0 {
+		s.bus.subs = slices.Delete(s.bus.subs, i, i+1)
 		close(s.c)
 	}
 }

@@ -90,6 +90,14 @@ func appendInt(b []byte, key string, value int64) []byte {
 	return strconv.AppendInt(append(b, key...), value, 10)
 }
 
+// plainByte is what stands in a string as it is.
+var plainByte = func() (t [256]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // appendString appends s as a JSON string.
 func appendString(b []byte, s string) []byte {
 	cut := len(s) > maxString
@@ -100,7 +108,7 @@ func appendString(b []byte, s string) []byte {
 	done := 0 // s[:done] is in b
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+		if plainByte[c] {
 			i++
 			continue
 		}

@@ -28,10 +28,11 @@ const firstPrev = "0000000000000000"
 // VerifyLog checks it. This shows a line that was edited, removed, added or moved; it does
 // not stop somebody who may write both files from making up a whole new chain.
 type Log struct {
+	path    string
+	buffers sync.Pool // of *[]byte, for one line each
+
 	mu    sync.Mutex
 	file  *os.File
-	path  string
-	buf   []byte
 	prev  [16]byte
 	lines uint64
 	size  int64  // bytes of whole lines
@@ -69,7 +70,7 @@ func CreateLog(path string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	l := &Log{file: f, path: path, buf: make([]byte, 0, 1024)}
+	l := &Log{file: f, path: path}
 	copy(l.prev[:], firstPrev)
 	return l, nil
 }
@@ -89,34 +90,46 @@ func (l *Log) Lost() uint64 {
 // is taken back, the next event is tried again, and the first that succeeds carries in
 // "lost" how many are missing before it. The caller decides whether the session goes on.
 func (l *Log) Append(e Event) error {
+	buffer, ok := l.buffers.Get().(*[]byte)
+	if !ok {
+		first := make([]byte, 0, 1024)
+		buffer = &first
+	}
+	e.Lost = 0 // write knows
+	b := appendFields(append((*buffer)[:0], lineHead...), &e)
+	b, err := l.write(b)
+	*buffer = b
+	l.buffers.Put(buffer)
+	return err
+}
+
+// lineHead is how a line begins, behind the newline that a torn one before it lacks.
+const lineHead = "\n" + `{"prev":"` + firstPrev + `",`
+
+// write completes a line that was prepared without the lock, and writes it.
+func (l *Log) write(b []byte) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
 		l.lost++
-		return fmt.Errorf("log: %s: %w", l.path, fs.ErrClosed)
+		return b, fmt.Errorf("log: %s: %w", l.path, fs.ErrClosed)
 	}
-	e.Lost = l.owed
-	b := l.buf[:0]
+	copy(b[len(lineHead)-len(firstPrev)-2:], l.prev[:])
+	b = append(appendInt(b, `,"lost":`, int64(l.owed)), "}\n"...)
+	sum := sha256.Sum256(b[1 : len(b)-1])
+	out := b[1:]
 	if l.torn {
-		b = append(b, '\n')
+		out = b
 	}
-	start := len(b)
-	b = append(b, `{"prev":"`...)
-	b = append(b, l.prev[:]...)
-	b = append(b, `",`...)
-	b = append(appendFields(b, &e), '}')
-	sum := sha256.Sum256(b[start:])
-	b = append(b, '\n')
-	l.buf = b
-	if n, err := l.file.Write(b); err != nil {
+	if n, err := l.file.Write(out); err != nil {
 		l.fail(n)
-		return fmt.Errorf("log: %w", err)
+		return b, fmt.Errorf("log: %w", err)
 	}
 	hex.Encode(l.prev[:], sum[:len(l.prev)/2])
-	l.size += int64(len(b))
+	l.size += int64(len(out))
 	l.lines++
 	l.owed, l.torn = 0, false
-	return nil
+	return b, nil
 }
 
 // fail counts a lost event and takes back the n bytes of it that were written.

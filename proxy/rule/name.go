@@ -58,10 +58,15 @@ func CanonicalHost(s string) (string, error) {
 	return name, nil
 }
 
-// isCanonical is the way of nearly every call: a plain lower-case name.
+// isCanonical is the way of nearly every call: a plain lower-case name, or an IPv4 address.
 func isCanonical(s string) bool {
 	if s == "" || len(s) > 253 {
 		return false
+	}
+	if last := s[len(s)-1]; '0' <= last && last <= '9' {
+		if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
+			return true // netip takes no other spelling than the one that it prints
+		}
 	}
 	start := 0
 	for i := 0; i < len(s); i++ {
