@@ -233,9 +233,8 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(append(wsFrame(false, 1, true, "a "+sentinel[:9]), wsFrame(true, 10, true, sentinel)...), wsFrame(true, 0, true, sentinel[9:]+sentinel[:5])...), byte(1))
 	f.Fuzz(func(t *testing.T, in []byte, cut byte) {
 		src := cutReader(in, cut)
-		var out, payload bytes.Buffer
-		tee := func(r io.Reader) io.Reader { return io.TeeReader(r, &payload) }
-		err := newFrames(&out, bytes.NewReader(in), tee).run()
+		var out bytes.Buffer
+		err := newFrames(&out, bytes.NewReader(in), func(r io.Reader) io.Reader { return r }).run()
 		if !bytes.HasPrefix(in, out.Bytes()) || err == nil && out.Len() != len(in) {
 			t.Fatalf("%x became %x, %v", in, out.Bytes(), err)
 		}
@@ -243,9 +242,6 @@ func FuzzFrames(f *testing.F) {
 		err2 := newFrames(&masked, src, frameSecret.Reader).run()
 		if (err == nil) != (err2 == nil) || masked.Len() != out.Len() {
 			t.Fatalf("%x: %d and %d bytes, %v and %v", in, out.Len(), masked.Len(), err, err2)
-		}
-		if !frameSecret.Find(payload.Bytes()) && !bytes.Equal(masked.Bytes(), out.Bytes()) {
-			t.Fatalf("%x became %x", in, masked.Bytes())
 		}
 		checkMasked(t, frameSecret, out.Bytes(), masked.Bytes())
 		var stopped bytes.Buffer
