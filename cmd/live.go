@@ -274,7 +274,7 @@ func (l *live) upstream() (proxy.Upstream, error) {
 	if err != nil {
 		return proxy.Upstream{}, &configError{err}
 	}
-	return proxy.Upstream{Roots: l.files.Roots, Proxy: choose}, nil
+	return proxy.Upstream{Roots: l.files.Roots, RootsReady: l.files.RootsReady, Proxy: choose}, nil
 }
 
 // owns asks the kernel whether a client is the child's, once there is one.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"agentvault/proxy"
 	_ "agentvault/tui/quiet" // before bubbletea: see there
 )
 
@@ -21,6 +22,9 @@ import (
 func Main(args []string, env Env) int {
 	// Before anything is read: what runs as the same user may not look into this process.
 	harden()
+	if env.get("GOGC") == "" {
+		debug.SetGCPercent(proxy.GCPercent) // also: none while a session starts
+	}
 	// net/http reports what servers do wrong to the standard logger, in the server's own
 	// words: in the middle of somebody's screen.
 	log.SetOutput(io.Discard)

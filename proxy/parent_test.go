@@ -259,7 +259,7 @@ func TestNeverDialled(t *testing.T) {
 
 // A name that points to a metadata service is refused by its address.
 func TestRefusedByResolvedAddress(t *testing.T) {
-	d := newDialer()
+	d := newDialer(Upstream{})
 	d.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		c, s := net.Pipe()
 		go answerDNS(s, [4]byte{169, 254, 169, 254})

@@ -180,7 +180,7 @@ func New(c Config) (*Proxy, error) {
 	p := &Proxy{config: c, now: c.Now, headWait: headWait, tunnels: make(map[net.Conn]struct{})}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
-	p.dialer = newDialer()
+	p.dialer = newDialer(c.Upstream)
 	p.Swap(c.Rules)
 	quiet := log.New(io.Discard, "", 0) // net/http reports clients' mistakes here; events tell them better
 	p.tls = &tls.Config{

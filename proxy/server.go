@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// GCPercent is the GOGC for a process that serves a proxy. What lives is a few megabytes
+// and most of each request dies at once: at Go's own 100 a busy proxy collected 40 times a
+// second, for a tenth of its time. 200 costs some 4 MiB of memory at 64 connections; from
+// 400 on it is 10 and more.
+const GCPercent = 200
+
 const (
 	// A head that takes longer is a client that went to sleep, or an attack (slowloris).
 	headTime = 20 * time.Second

@@ -40,6 +40,9 @@ const (
 type Upstream struct {
 	// Roots verify upstream certificates; nil means the system's.
 	Roots *x509.CertPool
+	// RootsReady is closed once Roots are complete, and nothing is dialled before; nil means
+	// that they are.
+	RootsReady <-chan struct{}
 	// Proxy returns the proxy of the parent for a request, nil for none; as in http.Transport.
 	Proxy func(*http.Request) (*url.URL, error)
 }
@@ -87,11 +90,20 @@ func neverDialled(ip netip.Addr) bool {
 	return false
 }
 
-func newDialer() *net.Dialer {
+// newDialer makes the dialer that every connection to the world goes through: none is made
+// to an address that is never dialled, or before there are roots to verify it with.
+func newDialer(u Upstream) *net.Dialer {
 	return &net.Dialer{
 		Timeout:   dialTime,
 		KeepAlive: 30 * time.Second,
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
+			if u.RootsReady != nil {
+				select {
+				case <-u.RootsReady:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
 			ap, err := netip.ParseAddrPort(address)
 			if err != nil {
 				return fmt.Errorf("dial %q: %w", address, err)
@@ -119,7 +131,7 @@ type transports struct {
 // newTransports makes pools whose connections present the given certificates.
 func newTransports(u Upstream, present ...tls.Certificate) *transports {
 	t := new(transports)
-	base := newDialer()
+	base := newDialer(u)
 	pool := func(verify func(tls.ConnectionState) error, offer ...string) *http.Transport {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(slices.Contains(offer, "http/1.1"))

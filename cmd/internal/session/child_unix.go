@@ -231,6 +231,11 @@ func (c *Child) Signal(s os.Signal) error {
 // end signals the child's group and its descendants outside of it, each once: some programs
 // take a second SIGTERM for impatience.
 func (c *Child) end(sig syscall.Signal, grace time.Duration) {
+	select {
+	case <-c.done: // and what it left behind has been seen to
+		return
+	default:
+	}
 	outside := func(p process) bool { return c.mode == Inherit || p.pgid != c.pid }
 	tree := descendants(c.pid)
 	if c.Signal(sig) == nil {
@@ -294,14 +299,18 @@ func (c *Child) endLeftovers() {
 // leftovers are the processes that outlived the child in what was its group.
 func (c *Child) leftovers() []process {
 	var left []process
+	if c.mode == Inherit {
+		// The group is ours and the shell's, with other commands of a pipeline in it.
+		for _, p := range inGroup(unix.Getpgrp()) {
+			if !p.zombie && p.pid != os.Getpid() && c.orphaned(p) {
+				left = append(left, p)
+			}
+		}
+		return left
+	}
 	for _, p := range processes() {
 		switch {
 		case p.zombie || p.pid == os.Getpid():
-		case c.mode == Inherit:
-			// The group is ours and the shell's, with other commands of a pipeline in it.
-			if p.pgid == unix.Getpgrp() && c.orphaned(p) {
-				left = append(left, p)
-			}
 		case p.pgid == c.pid, c.mode == PTY && p.sid == c.pid:
 			left = append(left, p)
 		}

@@ -1,9 +1,7 @@
 package session
 
 import (
-	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -37,9 +35,10 @@ type Files struct {
 	NodeShim           string // CommonJS preload for a Node that does not know NODE_USE_ENV_PROXY
 
 	// Roots are those of Bundle without the session's CA: what agentvault itself trusts on a
-	// platform whose roots are files. Loading the system's a second time would take longer
-	// than everything else at the start.
-	Roots *x509.CertPool
+	// platform whose roots are files. Parsing them takes longer than everything else at the
+	// start, so that goes on in the background: nobody may look before RootsReady is closed.
+	Roots      *x509.CertPool
+	RootsReady <-chan struct{}
 
 	// Notes are one line each for the human: a file of certificates that the parent's
 	// environment names and that could not be read.
@@ -104,16 +103,17 @@ func (f *Files) fill(c FilesConfig, roots *roots) error {
 	f.lock = lock
 
 	all := roots.with(c.CA.Raw)
-	// Encoding the truststore is the slowest of the files (about 2 ms for 150 roots): it
-	// goes on beside the others.
 	store := make(chan error, 1)
 	f.Truststore = filepath.Join(f.Dir, "truststore.p12")
 	go func() { store <- writeTruststore(f.Truststore, all, roots.system) }()
-	pool := make(chan *x509.CertPool, 1)
-	go func() { pool <- roots.pool() }()
-	err = f.fillText(c, roots, all)
-	f.Roots = <-pool
-	return errors.Join(err, <-store)
+	err = errors.Join(f.fillText(c, roots, all), <-store)
+	ready := make(chan struct{})
+	f.Roots, f.RootsReady = x509.NewCertPool(), ready
+	go func() {
+		defer close(ready)
+		roots.fill(f.Roots)
+	}()
+	return err
 }
 
 func (f *Files) fillText(c FilesConfig, roots *roots, all [][]byte) error {
@@ -147,14 +147,4 @@ func (f *Files) Close() error {
 		f.err = os.RemoveAll(f.Dir)
 	})
 	return f.err
-}
-
-// encodePEM writes certificates one after the other. OpenSSL wants nothing but the blocks.
-func encodePEM(certs ...[]byte) []byte {
-	var b bytes.Buffer
-	for _, der := range certs {
-		// A bytes.Buffer takes everything.
-		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
-	}
-	return b.Bytes()
 }

@@ -57,6 +57,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("bundle holds %q %d times, want once", want.cert.Subject.CommonName, n)
 		}
 	}
+	<-f.RootsReady
 	for _, signer := range []authority{ca, company, extra} {
 		leaf := signer.leaf(t, "h.test").Certificate[0]
 		cert, err := x509.ParseCertificate(leaf)

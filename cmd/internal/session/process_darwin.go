@@ -22,6 +22,16 @@ func processes() []process {
 	return all
 }
 
+// inGroup picks those of a process group.
+func inGroup(group int) (all []process) {
+	for _, p := range processes() {
+		if p.pgid == group {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // orphaned says whether a process of our group came from the child: launchd has taken it
 // over. The other commands of a pipeline are still the shell's.
 func (c *Child) orphaned(p process) bool { return p.ppid == 1 }

@@ -3,9 +3,12 @@ package session
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // hasEnv says whether a process was started with a variable, given as KEY=value.
@@ -15,22 +18,43 @@ func hasEnv(pid int, kv string) bool {
 }
 
 // processes reads the table of processes.
-func processes() []process {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	var all []process
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			if p, ok := readProcess(pid); ok {
-				all = append(all, p)
-			}
+func processes() (all []process) {
+	for pid := range pids() {
+		if p, ok := readProcess(pid); ok {
+			all = append(all, p)
 		}
 	}
 	return all
+}
+
+// inGroup reads those of a process group. Asking for the group takes a fraction of what
+// reading a process does, and a machine has hundreds of others.
+func inGroup(group int) (all []process) {
+	for pid := range pids() {
+		if g, err := unix.Getpgid(pid); err != nil || g != group {
+			continue
+		}
+		if p, ok := readProcess(pid); ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func pids() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		dir, err := os.Open("/proc")
+		if err != nil {
+			return
+		}
+		defer dir.Close()
+		names, _ := dir.Readdirnames(-1)
+		for _, name := range names {
+			if pid, err := strconv.Atoi(name); err == nil && !yield(pid) {
+				return
+			}
+		}
+	}
 }
 
 func readProcess(pid int) (process, bool) {

@@ -6,4 +6,6 @@ package session
 // group are ended here.
 func processes() []process { return nil }
 
+func inGroup(int) []process { return nil }
+
 func (c *Child) orphaned(process) bool { return false }

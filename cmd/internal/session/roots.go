@@ -1,9 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
+	"hash/maphash"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +18,8 @@ type roots struct {
 	system int      // how many of these, the first ones, are the system's
 	extra  [][]byte // of these, those of NODE_EXTRA_CA_CERTS
 	notes  []string
-	seen   map[string]bool
+	seen   map[uint64][]byte // by hash
+	seed   maphash.Seed
 	read   map[string][][]byte // by path: one file is often named by several variables
 }
 
@@ -38,7 +41,7 @@ func (e *noRootsError) Hint() string {
 // collectRoots reads all of them. What the system keeps is required only if the
 // environment names nothing either.
 func collectRoots(env func(string) string) (*roots, error) {
-	r := &roots{seen: map[string]bool{}, read: map[string][][]byte{}}
+	r := &roots{seen: map[uint64][]byte{}, seed: maphash.MakeSeed(), read: map[string][][]byte{}}
 	where := r.addSystem(env)
 	r.system = len(r.certs)
 	for _, name := range parentBundles {
@@ -67,30 +70,36 @@ func (r *roots) bundle(path string) ([][]byte, error) {
 	if found, ok := r.read[path]; ok {
 		return found, nil
 	}
-	data, err := readBundle(path)
-	if err != nil {
-		return nil, err
+	found, err := r.readBundle(path)
+	if err == nil {
+		r.read[path] = found
 	}
-	r.read[path] = decodePEM(data)
-	return r.read[path], nil
+	return found, err
 }
 
 // readBundle reads a file, or all files of a folder: requests allows REQUESTS_CA_BUNDLE to
 // name either.
-func readBundle(path string) ([]byte, error) {
+func (r *roots) readBundle(path string) (all [][]byte, err error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return os.ReadFile(path)
+		data, err := os.ReadFile(path)
+		return decodePEM(data), err
 	}
-	var all []byte
 	for _, e := range entries {
-		// A folder of roots is full of links to its own files, by hash, some dangling. They
-		// bring nothing new; what cannot be read is skipped.
-		if target, err := os.Readlink(filepath.Join(path, e.Name())); err == nil && !strings.Contains(target, "/") {
+		name := filepath.Join(path, e.Name())
+		if found, ok := r.read[name]; ok { // the system keeps its own bundle in such a folder
+			all = append(all, found...)
 			continue
 		}
-		if data, err := os.ReadFile(filepath.Join(path, e.Name())); err == nil {
-			all = append(append(all, data...), '\n')
+		// A folder of roots is full of links to its own files, by hash, some dangling. They
+		// bring nothing new; what cannot be read is skipped.
+		if e.Type()&fs.ModeSymlink != 0 {
+			if target, err := os.Readlink(name); err == nil && !strings.Contains(target, "/") {
+				continue
+			}
+		}
+		if data, err := os.ReadFile(name); err == nil {
+			all = append(all, decodePEM(data)...)
 		}
 	}
 	return all, nil
@@ -98,8 +107,9 @@ func readBundle(path string) ([]byte, error) {
 
 func (r *roots) add(certs [][]byte) {
 	for _, der := range certs {
-		if key := string(der); !r.seen[key] {
-			r.seen[key] = true
+		key := maphash.Bytes(r.seed, der)
+		if !bytes.Equal(r.seen[key], der) {
+			r.seen[key] = der
 			r.certs = append(r.certs, der)
 		}
 	}
@@ -111,27 +121,11 @@ func (r *roots) with(der []byte) [][]byte {
 	return append(append(all, r.certs...), der)
 }
 
-// pool leaves out what does not parse, as crypto/x509 does with the system's files.
-func (r *roots) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
+// fill leaves out what does not parse, as crypto/x509 does with the system's files.
+func (r *roots) fill(pool *x509.CertPool) {
 	for _, der := range r.certs {
 		if cert, err := x509.ParseCertificate(der); err == nil {
 			pool.AddCert(cert)
-		}
-	}
-	return pool
-}
-
-// decodePEM returns the certificates of a file, whatever text stands between them.
-func decodePEM(data []byte) [][]byte {
-	var certs [][]byte
-	for {
-		var b *pem.Block
-		if b, data = pem.Decode(data); b == nil {
-			return certs
-		}
-		if b.Type == "CERTIFICATE" {
-			certs = append(certs, b.Bytes)
 		}
 	}
 }
