@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"finds":        finds,
 			"ends":         ends,
 			"waits":        waits,
+			"rotate":       rotate,
 		},
 	})
 }
@@ -98,8 +100,10 @@ type world struct {
 	api   net.Listener
 	roots string
 
-	mu   sync.Mutex
-	seen strings.Builder
+	mu    sync.Mutex
+	seen  strings.Builder
+	value string // of Infisical's API_KEY; "" is the first one, "-" a server that is down
+	takes string // what /private takes; "" is what Infisical has
 }
 
 func newWorld(dir string) (*world, error) {
@@ -164,8 +168,11 @@ func (w *world) lead() {
 // ServeHTTP records what came. /status/N answers N, /echo repeats the Authorization,
 // /slow answers after a minute.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	value, takes := cmp.Or(w.value, firstValue), w.takes
+	w.mu.Unlock()
 	if r.Host == "infisical.example.test" {
-		infisical(rw, r)
+		infisical(rw, r, value)
 		return
 	}
 	w.mu.Lock()
@@ -180,6 +187,14 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch r.URL.Path {
+	case "/private":
+		if r.Header.Get("Authorization") != "Bearer "+cmp.Or(takes, value) {
+			rw.WriteHeader(http.StatusUnauthorized)
+		}
+	case "/rotate": // and the next value is this; the old one is refused from now on
+		w.mu.Lock()
+		w.value = r.URL.Query().Get("to")
+		w.mu.Unlock()
 	case "/echo":
 		fmt.Fprintln(rw, r.Header.Get("Authorization"))
 	case "/slow":
@@ -194,11 +209,26 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
+const firstValue = "s3cret-sentinel-0123456789"
+
+// rotate VALUE [TAKES]: Infisical's API_KEY has another value, and /private takes that one, or
+// TAKES. VALUE "-" stands for a server that does not answer.
+func rotate(ts *testscript.TestScript, neg bool, args []string) {
+	w := ts.Value(worldKey{}).(*world)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.value = args[0]; len(args) > 1 {
+		w.takes = args[1]
+	}
+}
+
 // infisical speaks as much of Infisical's protocol as one secret needs.
-func infisical(rw http.ResponseWriter, r *http.Request) {
+func infisical(rw http.ResponseWriter, r *http.Request, value string) {
 	var in struct{ ClientID, ClientSecret string }
 	rw.Header().Set("Content-Type", "application/json")
 	switch {
+	case value == "-":
+		rw.WriteHeader(http.StatusServiceUnavailable)
 	case r.URL.Path == "/api/v1/auth/universal-auth/login":
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		if in.ClientID != "id-1" || in.ClientSecret != "machine-sentinel" {
@@ -210,7 +240,7 @@ func infisical(rw http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Authorization") != "Bearer access-sentinel":
 		rw.WriteHeader(http.StatusForbidden)
 	case r.URL.Path == "/api/v3/secrets/raw/API_KEY" && r.URL.Query().Get("workspaceId") == "p-1" && r.URL.Query().Get("environment") == "dev":
-		_, _ = io.WriteString(rw, `{"secret":{"secretKey":"API_KEY","secretValue":"s3cret-sentinel-0123456789","secretPath":"/agents"}}`)
+		fmt.Fprintf(rw, `{"secret":{"secretKey":"API_KEY","secretValue":%q,"secretPath":"/agents"}}`, value)
 	default:
 		rw.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(rw, `{"statusCode":404,"message":"Secret not found","error":"NotFound"}`)
@@ -327,6 +357,24 @@ func fakeAgent(args []string) int {
 	switch args[0] {
 	case "get", "post", "delete": // get URL [NAME VALUE]...; $NAME in a value is from the environment
 		return fakeCall(client, strings.ToUpper(args[0]), args[1], args[2:])
+	case "each": // each URL...: gets one after the other
+		for _, url := range args[1:] {
+			if code := fakeCall(client, "GET", url, nil); code != 0 {
+				return code
+			}
+		}
+	case "step": // step URL...: each when the file of its number is there
+		for i, url := range args[1:] {
+			for name := strconv.Itoa(i + 1); ; time.Sleep(10 * time.Millisecond) {
+				if _, err := os.Stat(name); err == nil {
+					break
+				}
+			}
+			if code := fakeCall(client, "GET", url, nil); code != 0 {
+				return code
+			}
+			_ = os.WriteFile(fmt.Sprintf("done%d", i+1), nil, 0o600)
+		}
 	case "many": // many N URL: gets it N times
 		n, _ := strconv.Atoi(args[1])
 		for range n {

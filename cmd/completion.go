@@ -145,7 +145,7 @@ func arguments(env Env, command string) []string {
 		return shells()
 	case "services":
 		return catalogueNames()
-	case "log", "watch":
+	case "log", "watch", "refresh":
 		return sessionNames(env)
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 )
 
 const (
+	feedSuffix = ".sock"
 	// A watcher that does not keep up for this many events loses some; its log has them.
 	feedBuffer = 4096
 	// feedMost bounds the watchers: the agent can connect as well, and each has a buffer.
@@ -34,9 +35,10 @@ const (
 // stands with its secrets. It can ask for nothing else, and nothing that it sends changes
 // the session: the agent is a process of the same user, and can connect too.
 type feed struct {
-	live     *live
-	listener net.Listener
-	path     string
+	live      *live
+	listener  net.Listener
+	path      string
+	refresher *refresher
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -71,7 +73,7 @@ func newFeed(l *live) (*feed, error) {
 	if err := privateDir(dir); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, shortID(l.id)+".sock")
+	path := filepath.Join(dir, shortID(l.id)+feedSuffix)
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
@@ -81,6 +83,10 @@ func newFeed(l *live) (*feed, error) {
 		return nil, err
 	}
 	f := &feed{live: l, listener: listener, path: path, conns: make(map[net.Conn]struct{})}
+	if f.refresher, err = newRefresher(l, strings.TrimSuffix(path, feedSuffix)+refreshSuffix); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
 	l.background(f.accept)
 	return f, nil
 }
@@ -194,6 +200,7 @@ func (f *feed) answer(question string) (feedLine, bool) {
 }
 
 func (f *feed) close() {
+	f.refresher.close()
 	_ = f.listener.Close() // removes the socket as well
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -80,6 +80,7 @@ func newApp(env Env) *cli.App {
 			newExplainCommand(env),
 			newTrustCommand(env),
 			newWatchCommand(env),
+			newRefreshCommand(env),
 			newLogCommand(env),
 			newDoctorCommand(env),
 			newDemoCommand(env),

@@ -69,7 +69,9 @@ func (l *live) stand(s config.CompiledService) (string, error) {
 		}
 		in.tokens = inject.NewCache(source, nil)
 	}
+	l.mu.Lock() // tokenCaches looks from another goroutine
 	l.standIns[s.Name] = in
+	l.mu.Unlock()
 	return p, nil
 }
 
@@ -79,6 +81,19 @@ func (l *live) tokens(s config.CompiledService) proxy.Tokens {
 		return in.tokens
 	}
 	return nil
+}
+
+// tokenCaches are the caches of all tokens that were made of secrets.
+func (l *live) tokenCaches() []*inject.Cache {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var caches []*inject.Cache
+	for _, in := range l.standIns {
+		if in.tokens != nil {
+			caches = append(caches, in.tokens)
+		}
+	}
+	return caches
 }
 
 // variables are the child's placeholders by the names under which it finds them.

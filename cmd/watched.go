@@ -131,16 +131,17 @@ func (w *watched) standing() []event.Service {
 	}
 }
 
-func feedName(socket string) string { return strings.TrimSuffix(filepath.Base(socket), ".sock") }
+func feedName(socket string) string { return strings.TrimSuffix(filepath.Base(socket), feedSuffix) }
 
 // findFeed looks for living sessions; sockets of dead ones are removed on the way.
 func findFeed(env Env, id string) (string, error) {
-	sockets, _ := filepath.Glob(filepath.Join(feedDir(env), "*.sock"))
+	sockets, _ := filepath.Glob(filepath.Join(feedDir(env), "*"+feedSuffix))
 	var found []string
 	for _, s := range sockets {
 		c, err := net.Dial("unix", s)
 		if err != nil {
 			_ = os.Remove(s)
+			_ = os.Remove(strings.TrimSuffix(s, feedSuffix) + refreshSuffix)
 			continue
 		}
 		_ = c.Close()
