@@ -113,6 +113,7 @@ func TestGrid(t *testing.T) {
 		{"saved", "ab\x1b7\x1b[5;5Hcd\x1b8ef"},
 		{"coloured", "\x1b[31mred\x1b[44mon blue\x1b[K\r\n\x1b[0m\x1b[1mbold"},
 		{"origin", "\x1b[2;6r\x1b[?6h\x1b[1;1Hx\x1b[99;1Hy\x1b[?6l\x1b[rz"},
+		{"origin, addressed below the region", "\x1b[3;6r\x1b[?6h\x1b[8;1Ha\r\nb\r\nc"},
 		{"region without end", "\x1b[3;99r\x1b[99;1Ha\r\nb\r\nc"},
 		{"alternate screen", "main\x1b[?1049h\x1b[Halt\x1b[8;1Hlast\r\nscrolled\x1b[3;3Hz"},
 		{"no wrap", "\x1b[?7l" + stdstrings.Repeat("x", 50) + "\x1b[?7h"},

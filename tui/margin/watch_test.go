@@ -17,6 +17,8 @@ type watch struct {
 	pending             bool
 	top, bot            int
 	origin, nowrap      bool
+	lrmm                bool
+	left, right         int
 	saved               [2]savedPlace
 	alt                 int
 	state               byte
@@ -31,6 +33,7 @@ type savedPlace struct {
 func newWatch(cols, height, limit, row, col int) *watch {
 	w := &watch{cols: cols, height: height, limit: limit, row: row, col: col, top: 1, bot: limit}
 	w.saved = [2]savedPlace{{row: 1, col: 1}, {row: 1, col: 1}}
+	w.left, w.right = 1, cols
 	return w
 }
 
@@ -74,25 +77,35 @@ func (w *watch) one(seq string, width int) {
 }
 
 func (w *watch) print(width int) {
+	last := w.cols // text that begins beyond the right margin goes on to the edge
+	if w.lrmm && w.col <= w.right {
+		last = w.right
+	}
 	if w.pending && !w.nowrap {
-		w.col = 1
-		w.feedLine()
+		w.wrap()
 	}
 	w.pending = false
-	if w.col+width-1 > w.cols {
+	if w.col+width-1 > last {
 		if w.nowrap {
 			return
 		}
-		w.col = 1
-		w.feedLine()
+		w.wrap()
 	}
 	if w.row > w.limit {
 		w.complaint = fmt.Sprintf("printed in row %d", w.row)
 	}
 	w.col += width
-	if w.col > w.cols {
-		w.col, w.pending = w.cols, true
+	if w.col > last {
+		w.col, w.pending = last, true
 	}
+}
+
+func (w *watch) wrap() {
+	w.col = 1
+	if w.lrmm {
+		w.col = w.left
+	}
+	w.feedLine()
 }
 
 func (w *watch) feedLine() {
@@ -195,7 +208,14 @@ func (w *watch) csi(body string) {
 			}
 		}
 	case 's':
-		w.save()
+		if !w.lrmm {
+			w.save()
+			break
+		}
+		if left, right := arg(0, 1), min(arg(1, w.cols), w.cols); left < right {
+			w.left, w.right = left, right
+			w.move(1, 1)
+		}
 	case 'u':
 		w.restore()
 	case 't':
@@ -216,7 +236,7 @@ func (w *watch) inter(body string, args []string) {
 	}
 	switch kind := body[len(body)-2:]; kind {
 	case "!p":
-		w.top, w.bot, w.origin, w.nowrap = 1, w.height, false, false
+		w.top, w.bot, w.origin, w.nowrap, w.lrmm = 1, w.height, false, false, false
 		w.saved[w.alt] = savedPlace{row: 1, col: 1}
 	case "$x":
 		if last(3) > w.limit {
@@ -237,6 +257,8 @@ func (w *watch) modes(args []string, on bool) {
 			w.move(1, 1)
 		case "7":
 			w.nowrap = !on
+		case "69":
+			w.lrmm, w.left, w.right = on, 1, w.cols
 		case "3", "45", "1045", "40", "38":
 			w.complaint = "mode " + arg
 		case "1048":
