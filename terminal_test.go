@@ -16,8 +16,8 @@ import (
 
 // screen is a real terminal: tmux on a socket of its own, with a shell in it.
 type screen struct {
-	t      *testing.T
-	socket string
+	t            *testing.T
+	home, socket string
 }
 
 func newScreen(t *testing.T, env ...string) *screen {
@@ -26,7 +26,7 @@ func newScreen(t *testing.T, env ...string) *screen {
 		t.Skip("tmux is not installed here")
 	}
 	home := t.TempDir()
-	s := &screen{t, filepath.Join(home, "tmux")}
+	s := &screen{t, home, filepath.Join(home, "tmux")}
 	bin := filepath.Dir(testBinary(t, "agentvault"))
 	c := exec.Command("tmux", "-S", s.socket, "-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "24", "sh")
 	c.Env = append(baseEnv(home), "PATH="+bin+":"+os.Getenv("PATH"), "PS1=ready$ ", "TERM=xterm-256color", "SHELL=/bin/sh", "ENV=", "XDG_RUNTIME_DIR=")

@@ -20,6 +20,10 @@ import (
 
 // Main runs one command line and returns the exit status.
 func Main(args []string, env Env) int {
+	if isGuardian(args) {
+		runGuardian(env.Stdin)
+		return 0
+	}
 	// Before anything is read: what runs as the same user may not look into this process.
 	harden()
 	if env.get("GOGC") == "" {

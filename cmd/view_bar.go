@@ -93,18 +93,23 @@ func barView(dock bool) view {
 		defer l.drawing()()
 		defer l.proxy.Watch()() // the inspector may be opened on what has been
 		go f.follow(sub.C)
+		g := l.guard()
 		child, err := l.start(session.Options{Env: environ, Mode: session.PTY, Rows: uint16(max(1, rows-taken)), Cols: uint16(cols)})
 		if err != nil {
+			g.dismiss()
 			return 0, err
 		}
+		g.tell(testament{Child: child.Pid()})
 		defer func() { _ = child.PTY().Close() }()
 		var terminal *margin.Terminal
 		terminal, err = margin.New(margin.Config{
 			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Deliberate: tui.AnswerKeys, Asking: l.asker.asking,
 			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
+			State:    func(s margin.State) { g.tell(testament{State: &s}) },
 		})
 		if err != nil {
 			child.End(0)
+			g.dismiss()
 			return 0, err
 		}
 		l.asker.attach(f.touch)
@@ -117,7 +122,9 @@ func barView(dock bool) view {
 		go func() { done <- terminal.Run(ctx) }()
 		code := child.Wait()
 		l.asker.detach()
-		if err := <-done; err != nil {
+		err = <-done
+		g.dismiss()
+		if err != nil {
 			l.notice("view: %v", err)
 		}
 		return code, nil

@@ -13,6 +13,7 @@ import (
 	"agentvault/cmd/internal/session"
 	"agentvault/proxy/event"
 	"agentvault/tui"
+	"agentvault/tui/margin"
 )
 
 // viewConfig is what every view of this session has in common.
@@ -43,15 +44,20 @@ func panelView(ctx context.Context, l *live, environ []string) (int, error) {
 	defer sub.Close()
 	defer l.drawing()()
 	defer l.proxy.Watch()()
+	g := l.guard()
 	child, err := l.start(session.Options{Env: environ, Mode: session.PTY, Rows: uint16(rows), Cols: uint16(cols)})
 	if err != nil {
+		g.dismiss()
 		return 0, err
 	}
+	g.tell(testament{Child: child.Pid(), State: &margin.State{Alternate: 1049, Rows: rows, Height: rows}})
 	defer func() { _ = child.PTY().Close() }()
 	ended := func() string { return fmt.Sprintf("status %d", child.Wait()) }
 	err = tui.RunPanel(ctx, tui.PanelConfig{Config: l.viewConfig(sub), Output: child.PTY(), Ended: ended,
 		Interrupt: func() { _ = child.Signal(interrupt) }})
-	return child.Wait(), err
+	code := child.Wait()
+	g.dismiss()
+	return code, err
 }
 
 // splitView opens the view in a pane of tmux beneath the child, which keeps its terminal.

@@ -1,9 +1,6 @@
 package margin
 
-import (
-	"fmt"
-	"io"
-)
+import "fmt"
 
 // appendLeave makes the terminal plain for another program: main screen, no region, our rows
 // erased, no mode of the child. The filter keeps knowing all of it.
@@ -60,20 +57,4 @@ func (f *Filter) appendBack(dst []byte) []byte {
 // appendFinish gives the terminal to whoever comes after the child, from any state.
 func (f *Filter) appendFinish(dst []byte) []byte {
 	return append(f.appendLeave(f.Abort(dst)), "\x1b[0m"...)
-}
-
-// Reset writes what repairs a terminal whose wrapper was killed: no region, no modes, main
-// screen, the cursor visible and below the text. It is harmless on a terminal that needs none.
-func Reset(w io.Writer) error {
-	_, err := io.WriteString(w, "\x18\x1b\\"+ // ends any sequence, any string
-		"\x1b[?2026l\x1b[?47l\x1b[?1049l"+
-		"\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8"+
-		"\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1007l\x1b[?1015l\x1b[?1016l"+
-		"\x1b[?1l\x1b[?5l\x1b[?66l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b>"+
-		"\x1b[<99u\x1b[=0;1u\x1b[>4m"+
-		"\x1b[4l\x1b[20l\x0f\x1b(B\x1b]8;;\x1b\\\x1b[0m\x1b[?7h\x1b[?25h\x1b[0 q\x1b[J")
-	if err != nil {
-		return fmt.Errorf("margin: reset: %w", err)
-	}
-	return nil
 }

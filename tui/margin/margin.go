@@ -9,8 +9,9 @@
 //
 // What it promises: the child's bytes are never reordered and never lost; any split of the bytes
 // gives the same output; nothing that the child prints moves the cursor onto our rows; the
-// terminal is put back on every return of Run, a panic of Rows or of OnHotkey included. What it
-// cannot do: repair a terminal after kill -9 of this process (Reset writes what does).
+// terminal is put back on every return of Run, a panic of Rows or of OnHotkey included. After a
+// kill -9 of this process another one can put it back: with Rescue if it was told of the state,
+// with Reset if not.
 //
 // It knows nothing of agentvault: rows are strings.
 package margin
@@ -65,6 +66,9 @@ type Config struct {
 	// Debounce is the time between a change and its drawing; 50 ms when zero, and never so short
 	// that more than 30 drawings a second happen.
 	Debounce time.Duration
+	// State, if not nil, is told what Rescue needs to know, each time that it has changed: rarely
+	// more often than the child changes screens. Called with a lock held; it must not block.
+	State func(State)
 	// HoldLimit is how many bytes of the child's output are kept while Suspend runs; 8 MiB when
 	// zero. Beyond it the oldest text is dropped (never its effect on modes, nor the alternate
 	// screen).

@@ -73,7 +73,8 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 	}
 	r.term, err = New(Config{In: tty, Out: tty, PTY: master, Changed: r.changed, Keys: "a",
 		HotkeyWait: 20 * time.Millisecond, Debounce: time.Millisecond, Asking: r.asking.Load,
-		Rows: func(int) []string { return *r.rows.Load() }, OnHotkey: func(key string) { r.pressed <- key }})
+		State: func(State) {},
+		Rows:  func(int) []string { return *r.rows.Load() }, OnHotkey: func(key string) { r.pressed <- key }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 func TestBash(t *testing.T) {
@@ -359,5 +361,67 @@ func TestReset(t *testing.T) {
 	w.feed([]byte(b.String()))
 	if w.bot != 24 || w.alt != 0 || w.row != 20 {
 		t.Errorf("region to %d, screen %d, row %d", w.bot, w.alt, w.row)
+	}
+}
+
+// Whoever would put the terminal back after our death knows what it looks like.
+func TestStateIsTold(t *testing.T) {
+	r := newRig(t, 40, 10, "sh", "-c", `stty raw -echo; printf main; head -c 1 >/dev/null; printf '\033[?1047h\033[?6h'; head -c 1 >/dev/null; printf '\033[?6l\033[?1047l'; cat`)
+	told := func() State {
+		r.term.mu.Lock()
+		defer r.term.mu.Unlock()
+		return r.term.told
+	}
+	want := func(want State) {
+		t.Helper()
+		r.wait(fmt.Sprintf("the state %+v", want), func() bool { return told() == want })
+	}
+	r.untilShown("main")
+	want(State{Rows: 9, Height: 10})
+	r.draw("two", "BAR")
+	want(State{Rows: 8, Height: 10})
+	r.typeIn("x")
+	want(State{Alternate: 1047, Rows: 8, Height: 10, Origin: true})
+	if err := r.term.Suspend(func() error { want(State{Alternate: 1049, Rows: 10, Height: 10}); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	want(State{Alternate: 1047, Rows: 8, Height: 10, Origin: true})
+	r.typeIn("x")
+	want(State{Rows: 8, Height: 10})
+}
+
+// A line that a shell has made its own is left alone.
+func TestRescueKeepsAShellsSettings(t *testing.T) {
+	outer, tty, err := pty.Open()
+	if err != nil {
+		t.Skipf("no PTY: %v", err)
+	}
+	defer outer.Close()
+	defer tty.Close()
+	rescue, err := NewRescue(tty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := func() unix.Termios {
+		now, err := unix.IoctlGetTermios(int(tty.Fd()), termiosGet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *now
+	}
+	cooked := settings()
+	if _, err := term.MakeRaw(int(tty.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	if err := rescue.Do(tty); err != nil || settings() != cooked {
+		t.Errorf("a raw line became %+v, want %+v (%v)", settings(), cooked, err)
+	}
+	editor := cooked
+	editor.Lflag &^= unix.ICANON | unix.ECHO
+	if err := unix.IoctlSetTermios(int(tty.Fd()), termiosSet, &editor); err != nil {
+		t.Fatal(err)
+	}
+	if err := rescue.Do(tty); err != nil || settings() != editor {
+		t.Errorf("a line editor's settings became %+v, want %+v (%v)", settings(), editor, err)
 	}
 }

@@ -43,6 +43,7 @@ type Terminal struct {
 	suspended bool
 	held      []byte // what the child wrote meanwhile
 	lost      bool   // some of it was dropped
+	told      State  // what Config.State has heard last
 	pending   bool   // a painting waits for a safe point
 	since     time.Time
 	painted   time.Time
@@ -280,12 +281,25 @@ func (t *Terminal) finish() {
 	t.woke.Close()
 }
 
+// tell tells of the state that the terminal is in after a writing.
+func (t *Terminal) tell() {
+	s := State{Alternate: t.f.modes.alt, Rows: t.f.rows, Height: t.f.height, Origin: t.f.origin}
+	if t.suspended { // our rows are gone, and whoever has the terminal now is on the alternate screen
+		s = State{Alternate: 1049, Rows: t.f.height, Height: t.f.height}
+	}
+	if t.c.State != nil && s != t.told {
+		t.told = s
+		t.c.State(s)
+	}
+}
+
 func (t *Terminal) flush() error {
 	if len(t.out) == 0 {
 		return nil
 	}
 	_, err := t.c.Out.Write(t.out)
 	t.out = t.out[:0]
+	t.tell()
 	if err != nil {
 		return fmt.Errorf("margin: %s: %w", t.c.Out.Name(), err)
 	}

@@ -257,6 +257,15 @@ func (c *Child) end(sig syscall.Signal, grace time.Duration) {
 	<-c.done
 }
 
+// EndOrphans ends what is left of a child in mode PTY whose parent was killed, as the child
+// would have been ended by its parent: SIGTERM, and SIGKILL to what is left after two seconds.
+// It is called soon after the parent's death, by a process that is no relative: a group's
+// number is nobody else's while one of the group lives.
+func EndOrphans(pid int) {
+	c := &Child{pid: pid, mode: PTY}
+	c.endLeftovers()
+}
+
 func (c *Child) waitFor(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

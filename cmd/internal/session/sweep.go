@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -47,11 +48,21 @@ func Sweep(parent string) (removed []string) {
 	return removed
 }
 
+// Reclaim removes the folder of a session that is known to have been killed, as Sweep would
+// do a minute later. A folder whose owner lives stays.
+func Reclaim(dir string) {
+	if strings.HasPrefix(filepath.Base(dir), folderPrefix) && private(dir) && ownerless(dir) {
+		_ = os.RemoveAll(dir) // the next Sweep tries again
+	}
+}
+
 func abandoned(dir string) bool {
 	info, err := os.Lstat(dir)
-	if err != nil || !private(dir) || time.Since(info.ModTime()) < newborn {
-		return false
-	}
+	return err == nil && private(dir) && time.Since(info.ModTime()) >= newborn && ownerless(dir)
+}
+
+// ownerless says whether no living process has locked the folder.
+func ownerless(dir string) bool {
 	file, err := os.OpenFile(filepath.Join(dir, ownerName), os.O_RDWR, 0)
 	if os.IsNotExist(err) {
 		// The owner died before it wrote its name, or the folder is somebody else's who

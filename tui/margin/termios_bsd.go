@@ -4,4 +4,7 @@ package margin
 
 import "golang.org/x/sys/unix"
 
-const termiosGet = unix.TIOCGETA
+const (
+	termiosGet = unix.TIOCGETA
+	termiosSet = unix.TIOCSETA
+)

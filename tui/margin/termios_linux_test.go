@@ -1,5 +1,0 @@
-package margin
-
-import "golang.org/x/sys/unix"
-
-const termiosGet = unix.TCGETS
