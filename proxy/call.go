@@ -101,6 +101,10 @@ func (c *call) refuse(w http.ResponseWriter, r *http.Request, a Answer, v event.
 	if isUpgrade(r.Header) {
 		panic(http.ErrAbortHandler)
 	}
+	if isGRPC(r) {
+		a.writeGRPC(w)
+		return
+	}
 	a.write(w)
 }
 

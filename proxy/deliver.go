@@ -34,7 +34,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 		w.WriteHeader(resp.StatusCode)
 	case g != nil && encodings(resp.Header) != "":
 		err = x.deliverDecoded(w, resp, g)
-	case 0 < resp.ContentLength && resp.ContentLength <= smallBody:
+	case 0 < resp.ContentLength && resp.ContentLength <= smallBody && (g == nil || !enveloped(resp.Header.Get("Content-Type"))):
 		err = x.deliverSmall(w, resp, g)
 	default:
 		err = x.deliverStream(w, resp, resp.Body, g)
@@ -288,6 +288,8 @@ func (x *exchange) deliverStream(w http.ResponseWriter, resp *http.Response, fro
 	body := io.Reader(&counted{from, &x.call.event.Received})
 	switch {
 	case g == nil:
+	case enveloped(resp.Header.Get("Content-Type")):
+		body = newEnvelopes(body, g.fitted)
 	case resp.ContentLength >= 0: // the length has been announced and must stay
 		body = g.fitted.Reader(body)
 	default:

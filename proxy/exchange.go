@@ -147,6 +147,11 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 		// An echo can be found in a plain body without holding it back, and a body that holds
 		// none passes as the server made it.
 		out.Header["Accept-Encoding"] = identity
+		for _, name := range messageEncodings {
+			if out.Header[name] != nil {
+				out.Header[name] = identity
+			}
+		}
 	}
 	if x.plainFrames() {
 		delete(out.Header, "Sec-Websocket-Extensions")
@@ -158,6 +163,9 @@ func (x *exchange) send(w http.ResponseWriter, out *http.Request) (*http.Respons
 	defer x.interim.stop()
 	return x.pool.roundTrip(out, x.in)
 }
+
+// What gRPC and Connect call the encodings of their messages.
+var messageEncodings = [...]string{"Grpc-Accept-Encoding", "Connect-Accept-Encoding"}
 
 // plainFrames says that the frames of a WebSocket are looked into, which cannot be done
 // where an extension compresses them.

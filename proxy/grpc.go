@@ -3,8 +3,10 @@ package proxy
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -33,4 +35,67 @@ const alertNoProtocol = "tls: no application protocol"
 func refusesProtocol(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), alertNoProtocol)
+}
+
+// Status codes of gRPC, as far as answers of ours need them.
+const (
+	grpcUnknown           = 2
+	grpcInvalidArgument   = 3
+	grpcPermissionDenied  = 7
+	grpcResourceExhausted = 8
+	grpcUnimplemented     = 12
+	grpcUnavailable       = 14
+	grpcUnauthenticated   = 16
+)
+
+// grpcStatus is the code that a gRPC client understands for a status of HTTP. It is not
+// the table by which clients read the answers of other proxies (which makes INTERNAL of
+// 400): the code here says what happened.
+func grpcStatus(http int) int {
+	switch http {
+	case 400, 415, 421:
+		return grpcInvalidArgument
+	case 401, 407:
+		return grpcUnauthenticated
+	case 403:
+		return grpcPermissionDenied
+	case 405, 501:
+		return grpcUnimplemented
+	case 413, 431:
+		return grpcResourceExhausted
+	case 502, 503, 504:
+		return grpcUnavailable
+	}
+	return grpcUnknown
+}
+
+// writeGRPC answers as a gRPC server does that ends a call before its first message:
+// with a head that is the trailer too ("Trailers-Only"). Clients show the text of no other
+// answer.
+func (a Answer) writeGRPC(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(grpcStatus(a.Status)))
+	text := "agentvault: " + a.Code + ": " + a.Message
+	if a.Help != "" {
+		text += " (" + a.Help + ")"
+	}
+	h.Set("Grpc-Message", grpcMessage(text))
+	h.Set(header, a.Code)
+	h["Date"] = nil
+	w.WriteHeader(http.StatusOK)
+}
+
+// grpcMessage encodes a text for Grpc-Message: all but the visible characters of ASCII, and
+// the percent sign, is escaped (gRPC over HTTP2, "Status-Message").
+func grpcMessage(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < 0x20 || c > 0x7e || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

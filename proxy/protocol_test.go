@@ -426,8 +426,8 @@ func TestGRPC(t *testing.T) {
 				}
 			}})
 			resp, body := call(s)
-			if got := code(t, resp, body); got != CodeUpstreamTLS || !strings.Contains(body, "HTTP/2") {
-				t.Errorf("got %s %s", got, body)
+			if text := resp.Header.Get("Grpc-Message"); resp.Header.Get(header) != CodeUpstreamTLS || resp.Header.Get("Grpc-Status") != "14" || !strings.Contains(text, "HTTP/2") || body != "" {
+				t.Errorf("got %v %q", resp.Header, body)
 			}
 		})
 	}
