@@ -29,6 +29,7 @@ func (s *session) phases() string {
 func TestHold(t *testing.T) {
 	asks := func(r *rule.Service) { r.Ask = []rule.Op{{Method: "POST", Path: "/refunds"}} }
 	other := func(r *rule.Service) { r.Allow = []rule.Op{{Method: "GET", Path: "/only"}} }
+	elsewhere := func(r *rule.Service) { r.Hosts = []rule.Host{{Name: "other.test"}} }
 	for _, tt := range []struct {
 		name      string
 		unmatched Policy
@@ -43,9 +44,11 @@ func TestHold(t *testing.T) {
 		{"an ask rule, yes", Warn, asks, Leave{OK: true, Reason: "allowed once"}, true, 200, "start held; start injected; end injected; ", "", true},
 		{"an ask rule, no", Warn, asks, Leave{Reason: "the human refused this call"}, true, 403, "start held; end denied; ", "rule api asks for POST /refunds; the human refused this call", false},
 		{"an ask rule, answered before", Warn, asks, Leave{OK: true, Reason: "allowed for the session"}, false, 200, "start injected; end injected; ", "", true},
-		{"uncovered, yes", Ask, other, Leave{OK: true, Reason: "allowed once"}, true, 200, "start held; start uncovered; end uncovered; ", "rule api allows GET only; allowed once", false},
-		{"uncovered, no", Ask, other, Leave{Reason: "nobody answered"}, true, 403, "start held; end denied; ", "rule api allows GET only; nobody answered", false},
-		{"nobody can be asked", Ask, other, Leave{Reason: "there is nobody to ask"}, false, 403, "start denied; end denied; ", "rule api allows GET only; there is nobody to ask", false},
+		{"not allowed, yes", Ask, other, Leave{OK: true, Reason: "allowed once"}, true, 200, "start held; start injected; end injected; ", "", true},
+		{"not allowed, no", Ask, other, Leave{Reason: "nobody answered"}, true, 403, "start held; end denied; ", "rule api allows GET only; it leaves with the credential of api; nobody answered", false},
+		{"no service, yes", Ask, elsewhere, Leave{OK: true, Reason: "allowed once"}, true, 200, "start held; start uncovered; end uncovered; ", "no service for this host; allowed once", false},
+		{"no service, no", Ask, elsewhere, Leave{Reason: "nobody answered"}, true, 403, "start held; end denied; ", "no service for this host; nobody answered", false},
+		{"nobody can be asked", Ask, elsewhere, Leave{Reason: "there is nobody to ask"}, false, 403, "start denied; end denied; ", "no service for this host; there is nobody to ask", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var auth atomic.Value
@@ -87,6 +90,70 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// A placeholder where no allow rule names the call is asked about too, and replaced after a
+// yes. Without anybody to ask, or for another service, it is refused as ever.
+func TestHoldPlaceholder(t *testing.T) {
+	other := func(r *rule.Service) { r.Allow = []rule.Op{{Method: "GET", Path: "/only"}} }
+	for _, tt := range []struct {
+		name   string
+		policy Policy
+		ask    bool
+		leave  Leave
+		status int
+		code   string
+		sent   string
+	}{
+		{"yes", Ask, true, Leave{OK: true, Reason: "allowed once"}, 200, "", "Bearer " + sentinel},
+		{"no", Ask, true, Leave{Reason: "the human refused this call"}, 403, CodeHeld, ""},
+		{"nobody to ask", Ask, false, Leave{}, 403, CodePlaceholder, ""},
+		{"nothing asks", Warn, true, Leave{OK: true}, 403, CodePlaceholder, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var sent atomic.Value
+			s := start(t, options{unmatched: tt.policy, service: other, change: func(s *Service) { s.Always = false },
+				handler: func(_ http.ResponseWriter, r *http.Request) { sent.Store(r.Header.Get("Authorization")) },
+				config: func(c *Config) {
+					if tt.ask {
+						c.Ask = func(_ context.Context, e event.Event, held func()) Leave {
+							if !strings.Contains(e.Reason, "leaves with the credential of api") {
+								t.Errorf("asked because of %q", e.Reason)
+							}
+							held()
+							return tt.leave
+						}
+					}
+				}})
+			resp, text := s.do(s.client(1), "POST", s.upstream.URL+"/refunds", strings.NewReader("x"), "Authorization", "Bearer "+placeholder)
+			if resp.StatusCode != tt.status || !strings.Contains(text, tt.code) {
+				t.Errorf("%d %s, want %d %s", resp.StatusCode, text, tt.status, tt.code)
+			}
+			if got, _ := sent.Load().(string); got != tt.sent {
+				t.Errorf("the upstream got %q, want %q", got, tt.sent)
+			}
+			if e := s.last(); !e.NotAllowed || e.Service != "api" || e.Code != tt.code {
+				t.Errorf("the log has %+v", e)
+			}
+		})
+	}
+}
+
+// A call that passes because everything does is not covered by the service whose allow
+// list does not name it; one that a rule came to allow meanwhile is.
+func TestNotAllowedIsTold(t *testing.T) {
+	other := func(r *rule.Service) { r.Allow = []rule.Op{{Method: "GET", Path: "/only"}} }
+	for _, policy := range []Policy{Allow, Warn, Deny} {
+		s := start(t, options{unmatched: policy, service: other})
+		s.get("/only")
+		if e := s.last(); e.NotAllowed {
+			t.Errorf("%s: an allowed call: %+v", policy, e)
+		}
+		s.get("/else")
+		if e := s.last(); !e.NotAllowed || e.Service != "api" {
+			t.Errorf("%s: %+v", policy, e)
+		}
+	}
+}
+
 // Where the answer was a rule, the held call goes out under it.
 func TestHoldEndsInARule(t *testing.T) {
 	var s *session
@@ -100,7 +167,7 @@ func TestHoldEndsInARule(t *testing.T) {
 	}
 	s = start(t, o)
 	resp, _ := s.do(s.client(1), "POST", s.upstream.URL+"/refunds", strings.NewReader("x"))
-	if e := s.last(); resp.StatusCode != 200 || e.Verdict != event.Injected || e.Service != "api" {
+	if e := s.last(); resp.StatusCode != 200 || e.Verdict != event.Injected || e.Service != "api" || e.NotAllowed {
 		t.Errorf("%d, %+v", resp.StatusCode, e)
 	}
 }

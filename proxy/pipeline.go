@@ -171,9 +171,11 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 		m = plainMatch(rules, m, c, path)
 	}
 	c.event.Service, c.event.Reason, c.rule = m.Service, m.Reason, m.Rule
+	c.event.NotAllowed = m.Kind == rule.NotAllowed
+	mayAsk := c.event.NotAllowed && rules.Unmatched == Ask && p.config.Ask != nil
 	for _, f := range found {
 		c.event.Auth = "placeholder"
-		if m.Kind != rule.Covered || f.Service != m.Service {
+		if m.Kind != rule.Covered && !mayAsk || f.Service != m.Service {
 			return nil, misdirected(f, c, m), event.Denied
 		}
 	}
@@ -197,11 +199,15 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 		return nil, Answer{Status: http.StatusBadRequest, Code: CodePath, Service: m.Service,
 			Message: m.Reason, Help: "send the path in its plain form"}, event.Denied
 	}
-	return p.unmatched(ctx, rules, c, path)
+	return p.unmatched(ctx, rules, c, path, m, len(found) > 0)
 }
 
 // unmatched is the policy for what no service, or no allow rule, covers.
-func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path string) (*Service, Answer, event.Verdict) {
+//
+// Where the human is asked, and a service has the call's place, a yes is a yes to that
+// service: the call goes out as if a rule allowed it, with the credential. shown says that
+// the child shows its placeholder.
+func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path string, m rule.Match, shown bool) (*Service, Answer, event.Verdict) {
 	c.event.Verdict = event.Uncovered
 	switch rules.Unmatched {
 	case Allow:
@@ -211,15 +217,23 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 		return nil, Answer{}, ""
 	case Ask:
 		if p.config.Ask != nil {
-			a := p.hold(ctx, c)
-			if a.Code != "" {
+			s := rules.services[Endpoint{m.Service, m.Endpoint}]
+			if m.Kind != rule.NotAllowed {
+				s = nil
+			}
+			if s != nil && !s.Secret.IsZero() && (s.Always || shown) {
+				c.event.Reason += "; it leaves with the credential of " + s.Name
+			}
+			if a := p.hold(ctx, c); a.Code != "" {
 				return nil, a, event.Denied
 			}
 			if s := p.covered(rules, c, path); s != nil {
 				return s, Answer{}, ""
 			}
-			c.event.Verdict = event.Uncovered
-			return nil, Answer{}, ""
+			if s == nil {
+				c.event.Verdict = event.Uncovered
+			}
+			return s, Answer{}, ""
 		}
 	}
 	a := Answer{Status: http.StatusForbidden, Code: CodeUnmatched, Service: c.event.Service,
@@ -267,7 +281,7 @@ func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
 	if m.Kind != rule.Covered {
 		return nil
 	}
-	c.event.Service, c.event.Reason, c.rule = m.Service, m.Reason, m.Rule
+	c.event.Service, c.event.Reason, c.event.NotAllowed, c.rule = m.Service, m.Reason, false, m.Rule
 	return rules.services[Endpoint{m.Service, m.Endpoint}]
 }
 

@@ -47,16 +47,20 @@ func markIndex(v event.Verdict) int {
 	return len(marks) - 1
 }
 
-// noService is the code of an answer that refuses a call because nothing covers it.
-const noService = "no_service"
+// The codes of answers that refuse a call which nothing covers, or whose placeholder does
+// not belong there.
+const (
+	noService        = "no_service"
+	strayPlaceholder = "placeholder_misdirected"
+)
 
 // covered says whether a service covers a call: the same as discover says at the end.
 func covered(e *event.Event) bool {
 	switch {
-	case e.Service == "", e.Verdict == event.Uncovered, e.Verdict == event.Bypassed:
+	case e.Service == "", e.NotAllowed, e.Verdict == event.Uncovered, e.Verdict == event.Bypassed:
 		return false
 	case e.Verdict == event.Denied:
-		return e.Code != noService
+		return e.Code != noService && e.Code != strayPlaceholder
 	}
 	return true
 }

@@ -91,6 +91,9 @@ func (d *Decoder) member(s *scanner, key string, e *Event) bool {
 		return d.text(s, &e.Label)
 	case "state":
 		return d.text(s, (*string)(&e.State))
+	case "not_allowed":
+		e.NotAllowed = true
+		return s.yes()
 	case "verdict":
 		return d.text(s, (*string)(&e.Verdict))
 	case "reason":
@@ -237,6 +240,15 @@ func (s *scanner) int() (int64, bool) {
 	return n, digits > 0 && digits <= 18 && (digits == 1 || s.b[start] != '0')
 }
 
+// yes reads true: a member that would be false is not written.
+func (s *scanner) yes() bool {
+	if len(s.b)-s.i < 4 || string(s.b[s.i:s.i+4]) != "true" {
+		return false
+	}
+	s.i += 4
+	return true
+}
+
 // timing reads the object of a Timing.
 func (s *scanner) timing(t *Timing) bool {
 	if !s.eat('{') {
@@ -248,11 +260,10 @@ func (s *scanner) timing(t *Timing) bool {
 			return false
 		}
 		if string(key) == "kept" || string(key) == "ahead" {
-			if len(s.b)-s.i < 4 || string(s.b[s.i:s.i+4]) != "true" {
+			if !s.yes() {
 				return false
 			}
 			t.Kept, t.Ahead = t.Kept || string(key) == "kept", t.Ahead || string(key) == "ahead"
-			s.i += 4
 		} else if !t.set(string(key), s) {
 			return false
 		}

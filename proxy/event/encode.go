@@ -40,6 +40,9 @@ func appendFields(b []byte, e *Event) []byte {
 	b = appendText(b, `,"where":`, e.Where)
 	b = appendText(b, `,"label":`, e.Label)
 	b = appendText(b, `,"state":`, string(e.State))
+	if e.NotAllowed {
+		b = append(b, `,"not_allowed":true`...)
+	}
 	b = appendText(b, `,"verdict":`, string(e.Verdict))
 	b = appendText(b, `,"reason":`, e.Reason)
 	b = appendText(b, `,"code":`, e.Code)

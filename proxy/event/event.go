@@ -69,6 +69,10 @@ type Event struct {
 	// became of one; empty for a value that its backend stands behind.
 	State State `json:"state,omitempty"`
 
+	// NotAllowed says that Service has the call's place but no allow rule of it names the
+	// call: whatever became of it, it was not covered.
+	NotAllowed bool `json:"not_allowed,omitempty"`
+
 	Verdict Verdict `json:"verdict,omitempty"`
 	Reason  string  `json:"reason,omitempty"` // a sentence for people
 	Code    string  `json:"code,omitempty"`   // the stable code of an answer of ours

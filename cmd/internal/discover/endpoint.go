@@ -89,7 +89,7 @@ func hostPort(scheme, host string, port int) string {
 // everything is, was not covered.
 func Covers(e *event.Event) bool {
 	switch {
-	case e.Service == "", e.Verdict == event.Uncovered, e.Verdict == event.Bypassed:
+	case e.Service == "", e.NotAllowed, e.Verdict == event.Uncovered, e.Verdict == event.Bypassed:
 		return false
 	case e.Verdict == event.Denied:
 		// No allow rule matched: unmatched = "deny", or the child showed the placeholder
