@@ -60,6 +60,12 @@ func TestScripts(t *testing.T) {
 			"ends":         ends,
 			"waits":        waits,
 			"rotate":       rotate,
+			"upstream-forgets": func(ts *testscript.TestScript, _ bool, _ []string) {
+				w := ts.Value(worldKey{}).(*world)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.seen.Reset()
+			},
 		},
 	})
 }
@@ -172,6 +178,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	value, takes := cmp.Or(w.value, firstValue), w.takes
 	w.mu.Unlock()
 	if r.Host == "infisical.example.test" {
+		w.mu.Lock()
+		fmt.Fprintf(&w.seen, "%s %s%s\n", r.Method, r.Host, r.URL.Path)
+		w.mu.Unlock()
 		infisical(rw, r, value)
 		return
 	}
@@ -239,6 +248,9 @@ func infisical(rw http.ResponseWriter, r *http.Request, value string) {
 		_, _ = io.WriteString(rw, `{"accessToken":"access-sentinel","expiresIn":3600,"accessTokenMaxTTL":3600,"tokenType":"Bearer"}`)
 	case r.Header.Get("Authorization") != "Bearer access-sentinel":
 		rw.WriteHeader(http.StatusForbidden)
+	case strings.HasPrefix(r.URL.Path, "/api/v1/dynamic-secrets/leases"):
+		fmt.Fprintf(rw, `{"lease":{"id":"lease-1","version":1,"externalEntityId":"e","expireAt":%q},"dynamicSecret":{"id":"d","name":"orders-db"},"data":{"DB_PASSWORD":%q}}`,
+			time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano), value)
 	case r.URL.Path == "/api/v3/secrets/raw/API_KEY" && r.URL.Query().Get("workspaceId") == "p-1" && r.URL.Query().Get("environment") == "dev":
 		fmt.Fprintf(rw, `{"secret":{"secretKey":"API_KEY","secretValue":%q,"secretPath":"/agents"}}`, value)
 	default:

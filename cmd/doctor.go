@@ -64,6 +64,7 @@ func doctor(ctx context.Context, env Env) error {
 	if removed := session.Sweep(""); len(removed) > 0 {
 		line("leftovers", nil, fmt.Sprintf("removed the folders of %d sessions that were killed", len(removed)))
 	}
+	tellUnreturned(env, func(format string, args ...any) { line("leases", fmt.Errorf(format, args...), "") })
 	parent, err := parentUpstream(env)
 	switch {
 	case err != nil:

@@ -62,6 +62,11 @@ type live struct {
 	standIns map[string]*standIn // by service
 	wayOut   *http.Client        // for token endpoints: the proxy's own way out
 	closers  []func()
+	released bool // what was leased was given back, or told of
+
+	leased map[string]bool // guarded by mu: what was issued for this session
+	early  []event.Event   // guarded by mu: notes from before there was a log
+	logged bool            // guarded by mu: there is one
 
 	child  atomic.Pointer[session.Child]
 	broken atomic.Pointer[panicError] // of one of the session's own goroutines
@@ -142,6 +147,10 @@ func (l *live) onClose(f func()) { l.closers = append(l.closers, f) }
 
 // close ends everything, the newest first. It may be called more than once.
 func (l *live) close() {
+	if l.proxy != nil {
+		_ = l.proxy.Close() // no call needs a secret any more
+	}
+	l.release()
 	for _, f := range slices.Backward(l.closers) {
 		f()
 	}
@@ -211,6 +220,7 @@ func (l *live) openLog(path string) (err error) {
 		return err
 	}
 	l.onClose(func() { _ = l.log.Close() })
+	l.logOpened()
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
-	"agentvault/proxy/event"
 )
 
 func (l *live) newResolver(o sessionOptions) (err error) {
@@ -177,18 +176,6 @@ func shapeHint(c config.CompiledService) string {
 	return "put the right value there, or correct the secret of the service in agentvault.toml"
 }
 
-// Leases are given back in this time, and what then is left is told.
-const releaseTime = 5 * time.Second
-
-// release gives back what backends issued for this session.
-func (l *live) release() {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
-	defer cancel()
-	for _, left := range l.resolver.Release(ctx) {
-		report(l.env.Stderr, left)
-	}
-}
-
 // ownBinding reads the bindings of the user's own configuration, for what is not stored
 // with one. No project's file has a say in them.
 func ownBinding(c *config.Compiled) func(keyring.Ref) ([]string, bool) {
@@ -203,10 +190,4 @@ func ownBinding(c *config.Compiled) func(keyring.Ref) ([]string, bool) {
 		}
 		return hosts, true
 	}
-}
-
-// changed writes into the log what became of a secret beside the calls.
-func (l *live) changed(c keyring.Change) {
-	l.sink(event.Event{Session: l.id, Phase: event.Note, Time: time.Now(), Secret: c.Ref.String(), State: event.State(c.What),
-		Reason: c.Ref.String() + ": " + c.Note})
 }

@@ -95,7 +95,11 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 	// process that dies while it clears up leaves something behind.
 	starting, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	session.Sweep("")
+	if len(session.Sweep("")) > 0 {
+		tellUnreturned(env, func(format string, args ...any) {
+			fmt.Fprintf(env.Stderr, "agentvault: %s\n", printable(fmt.Sprintf(format, args...)))
+		})
+	}
 	l, err := open(starting, env, o)
 	if starting.Err() != nil && ctx.Err() == nil {
 		if err == nil {

@@ -165,6 +165,16 @@ func findFeed(env Env, id string) (string, error) {
 	return found[0], nil
 }
 
+// isRunning says whether a session can be watched.
+func isRunning(env Env, id string) bool {
+	c, err := net.Dial("unix", filepath.Join(feedDir(env), shortID(id)+feedSuffix))
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
 func newestFirst(a, b string) int {
 	x, err1 := os.Stat(a)
 	y, err2 := os.Stat(b)

@@ -31,6 +31,9 @@ type Item struct {
 	// empty where it has none. Fields of one secret belong together when their Version is
 	// the same (see Resolver.GetTogether).
 	Version string
+	// Lease says how a human gives the value back by hand; empty for what was not issued for
+	// this session alone.
+	Lease string
 	// Note is one line for the human, such as "a newline at the end was trimmed".
 	Note string
 	// Stale means that the backend could not be reached and an older value serves;

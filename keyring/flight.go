@@ -131,6 +131,12 @@ func (r *Resolver) fly(e *entry, f *flight, epoch int) {
 // change is what to tell of the step from old to s; nil is nothing.
 func change(ref Ref, old, s *state) *Change {
 	switch {
+	case s.err == nil && s.item.Lease != "" && (old == nil || old.item.Lease != s.item.Lease):
+		until := ""
+		if !s.item.Expires.IsZero() {
+			until = " until " + s.item.Expires.UTC().Format(time.RFC3339)
+		}
+		return &Change{ref, Leased, "issued for this session" + until + "; to give it back: " + s.item.Lease}
 	case old == nil || old.item.Value.Len() == 0 || s.err != nil:
 		return nil
 	case s.item.Stale != old.item.Stale && s.item.Stale:

@@ -81,6 +81,7 @@ const (
 	Rotated   Happening = "rotated"   // the backend has another value now
 	Stale     Happening = "stale"     // the backend is out of reach, the last value serves
 	Reachable Happening = "reachable" // the backend answers again
+	Leased    Happening = "leased"    // the backend has issued it for this session
 )
 
 // Resolver gets secrets for one session and remembers them: one cache, one call in

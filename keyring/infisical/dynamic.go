@@ -58,6 +58,7 @@ func (b *Backend) getDynamic(ctx context.Context, ref keyring.Ref) (keyring.Item
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	item.Version, item.Expires = l.id, l.Until
+	item.Lease = fmt.Sprintf("delete the lease %s of %s in the project %s, environment %s, folder %s", l.id, l.name, l.project, l.env, l.path)
 	return item, nil
 }
 

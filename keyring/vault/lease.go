@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (key
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	item.Version, item.Expires = l.id, l.Until
+	if l.id != "" {
+		item.Lease = cmp.Or(b.command(l.id), "revoke the lease of "+l.path)
+	}
 	if end := l.token.Until; l.id != "" && !end.IsZero() && (item.Expires.IsZero() || end.Before(item.Expires)) {
 		item.Expires = end
 	}

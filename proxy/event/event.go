@@ -43,6 +43,8 @@ const (
 	Stale     State = "stale"     // its backend is out of reach: the last value serves, for a bounded time
 	Reachable State = "reachable" // note: the backend answers again
 	Refreshed State = "refreshed" // note: the human dropped what the session had cached
+	Leased    State = "leased"    // note: its backend has issued it for this session
+	Returned  State = "returned"  // note: what was leased was given back at the end
 	Left      State = "left"      // note: leased for the session, and not given back at its end
 )
 
