@@ -116,7 +116,7 @@ func (b *rulebook) cover(e event.Event, shown string) (string, error) {
 	case shown != "" && strings.TrimSpace(p.text) != strings.TrimSpace(shown):
 		return "", errors.New("the configuration has changed since this was shown: look again")
 	case p.asks:
-		return fmt.Sprintf("allowed for this session; later ones ask until %q is taken out of ask of service %s (%s)", p.op, p.name, p.pos), nil
+		return b.unask(p)
 	case p.service == nil:
 		return b.widen(p)
 	}
@@ -159,6 +159,34 @@ func (b *rulebook) widen(p plan) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("service %s allows %s from now on", p.name, p.op) + w.remark(b.approvable(p.source)), b.swap(b.extended(p))
+}
+
+// unask takes the rule that asks out of the service, in its file and in the session. One
+// that is wider than the call is left to the human: it asks for other calls as well.
+func (b *rulebook) unask(p plan) (string, error) {
+	i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == p.name })
+	if b.noFile || !slices.Contains(b.compiled.Services[i].Ask, p.op) {
+		return fmt.Sprintf("allowed for this session; later ones ask, as ask of service %s says (%s)", p.name, p.pos), nil
+	}
+	w, err := editConfig(b.live.env, p.source, func(old []byte) ([]byte, error) {
+		return config.DropAsk(old, p.name, p.op.String())
+	})
+	if err != nil {
+		return "", err
+	}
+	next := *b.compiled
+	next.Services = slices.Clone(next.Services)
+	s := &next.Services[i]
+	s.Ask = without(s.Ask, p.op)
+	s.Endpoints = slices.Clone(s.Endpoints)
+	for j := range s.Endpoints {
+		s.Endpoints[j].Rule.Ask = without(s.Endpoints[j].Rule.Ask, p.op)
+	}
+	return fmt.Sprintf("service %s does not ask for %s any more", p.name, p.op) + w.remark(b.approvable(p.source)), b.swap(&next)
+}
+
+func without(list []rule.Op, op rule.Op) []rule.Op {
+	return slices.DeleteFunc(slices.Clone(list), func(o rule.Op) bool { return o == op })
 }
 
 // approvable says whether a file is one that has to be approved before it is used.

@@ -175,10 +175,20 @@ func TestCoverWidensAService(t *testing.T) {
 	if c, err := loadConfig(b.live.env, "", nil); err != nil || c.Rules.Match(call.Host, 443, call.Method, call.Path).Kind != rule.Covered {
 		t.Errorf("the next session does not allow it: %v", err)
 	}
-	// A rule that asks is left in the file; who asked is told of it.
-	said, err = b.cover(ended("GET", "api.github.com", "/user", "", 0), "")
-	if err != nil || !strings.Contains(said, `until "GET /user" is taken out of ask of service github`) {
+	// A rule that asks goes, where it is for this call and no other.
+	ask := ended("GET", "api.github.com", "/user", "", 0)
+	if m := b.compiled.Rules.Match(ask.Host, 443, ask.Method, ask.Path); !m.Ask {
+		t.Fatalf("it does not ask to begin with: %v", m)
+	}
+	said, err = b.cover(ask, "")
+	if err != nil || said != "service github does not ask for GET /user any more" {
 		t.Errorf("said %q, %v", said, err)
+	}
+	if m := b.compiled.Rules.Match(ask.Host, 443, ask.Method, ask.Path); m.Kind != rule.Covered || m.Ask {
+		t.Errorf("the session asks: %v", m)
+	}
+	if text, _ := os.ReadFile(file); string(text) != strings.Replace(want, `["GET /user"]`, "[]", 1) {
+		t.Errorf("the file is %q", text)
 	}
 }
 

@@ -61,6 +61,38 @@ func AddAllow(source []byte, service string, ops []string) ([]byte, error) {
 	return edited, nil
 }
 
+// DropAsk takes a rule out of the ask list of a service that stands in source, and returns
+// the file as it then is; a comment on the rule's own line goes with it, everything else
+// stays byte for byte. It is an error where the list does not hold that very rule: one that
+// is wider asks for other calls as well.
+func DropAsk(source []byte, service, op string) ([]byte, error) {
+	f, err := Parse(FileName, source)
+	if err != nil {
+		return nil, err
+	}
+	s := f.Service(service)
+	if s == nil {
+		return nil, fmt.Errorf("service %q does not stand in this file", service)
+	}
+	at := slices.IndexFunc(s.Ask, func(o rule.Op) bool { return o.String() == op })
+	if at < 0 {
+		return nil, fmt.Errorf("service %q: ask has no rule %q; one that is wider asks for it", service, op)
+	}
+	l := readList(string(source), join(join("service", service), "ask"))
+	failed := fmt.Errorf("service %q: its ask list cannot be edited; take %q out by hand", service, op)
+	if len(l.elements) != len(s.Ask) {
+		return nil, failed
+	}
+	edited := []byte(l.without(at))
+	if f, err = Parse(FileName, edited); err != nil {
+		return nil, err
+	}
+	if got := f.Service(service); got == nil || !slices.Equal(got.Ask, slices.Delete(slices.Clone(s.Ask), at, at+1)) {
+		return nil, failed
+	}
+	return edited, nil
+}
+
 // span is a part of a text, from begin up to end.
 type span struct{ begin, end int }
 
@@ -135,6 +167,29 @@ func (l listText) with(added []string) string {
 		b.WriteByte(',')
 	}
 	return b.String() + l.src[at:]
+}
+
+// without is the text without an element of the list: without its line where it has one to
+// itself.
+func (l listText) without(at int) string {
+	e := l.elements[at]
+	start := strings.LastIndexByte(l.src[:e.begin], '\n') + 1
+	end := len(l.src)
+	if n := strings.IndexByte(l.src[e.end:], '\n'); n >= 0 {
+		end = e.end + n + 1
+	}
+	behind := strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(l.src[e.end:end], " \t"), ","), " \t\r\n")
+	switch {
+	case start > l.begin && end < l.end && strings.TrimSpace(l.src[start:e.begin]) == "" && (behind == "" || behind[0] == '#'):
+		return l.src[:start] + l.src[end:]
+	case at+1 < len(l.elements):
+		return l.src[:e.begin] + l.src[l.elements[at+1].begin:]
+	case at > 0:
+		return l.src[:l.elements[at-1].end] + l.src[e.end:]
+	case l.comma > 0:
+		return l.src[:e.begin] + l.src[l.comma:]
+	}
+	return l.src[:e.begin] + l.src[e.end:]
 }
 
 // opened is the text with each element of a list that stood on one line, and the added

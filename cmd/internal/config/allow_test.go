@@ -125,3 +125,32 @@ func TestEdit(t *testing.T) {
 		t.Errorf("the file is %q", got)
 	}
 }
+
+func TestDropAsk(t *testing.T) {
+	for _, tt := range []struct{ name, old, rule, want string }{
+		{"the only one", `ask = ["POST /a"]  # careful`, "POST /a", `ask = []  # careful`},
+		{"the only one, with a comma", `ask = [ "POST /a", ]`, "POST /a", `ask = [  ]`},
+		{"the first", `ask = ["POST /a", "PUT /b"]`, "POST /a", `ask = ["PUT /b"]`},
+		{"the last", `ask = ["POST /a", 'PUT /b',]`, "PUT /b", `ask = ["POST /a",]`},
+		{"a line of its own", "ask = [\n  \"POST /a\", # money\n  # more\n  \"PUT /b\"\n]", "POST /a", "ask = [\n  # more\n  \"PUT /b\"\n]"},
+		{"the last line", "ask = [\n  \"POST /a\",\n  \"PUT /b\" # why\n]", "PUT /b", "ask = [\n  \"POST /a\",\n]"},
+		{"on the bracket's line", "ask = [\"POST /a\",\n  \"PUT /b\"]", "PUT /b", "ask = [\"POST /a\"]"},
+		{"on the first line", "ask = [\"POST /a\", # money\n  \"PUT /b\"]", "POST /a", "ask = [\"PUT /b\"]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, end := range []string{"\n", "\r\n"} {
+				file := func(list string) string {
+					return strings.ReplaceAll(strings.Replace(allowFile, "%", list, 1), "\n", end)
+				}
+				got, err := DropAsk([]byte(file(tt.old)), "github", tt.rule)
+				if err != nil || string(got) != file(tt.want) {
+					t.Errorf("line end %q: %v\n%s\nwant\n%s", end, err, got, file(tt.want))
+				}
+			}
+		})
+	}
+	source := []byte(strings.Replace(allowFile, "%", `ask = ["POST /**"]`, 1))
+	if got, err := DropAsk(source, "github", "POST /a"); err == nil || !strings.Contains(err.Error(), "one that is wider") {
+		t.Errorf("a wider rule: %v\n%s", err, got)
+	}
+}
