@@ -29,12 +29,14 @@ func newLogCommand(env Env) *cli.Command {
 		Usage:     "ask the audit log",
 		ArgsUsage: "[SESSION] [FILTER...]",
 		Description: `SESSION is an id or the part of it that run showed; without one it is the newest session.
-A FILTER is host:NAME status:4xx verdict:uncovered method:delete service:NAME secret:REF
-path:TEXT, or a word that any of them holds; several of one kind mean "or".`,
+A FILTER is what the inspector takes: host:NAME status:4xx verdict:uncovered method:delete
+service:NAME path:TEXT endpoint:TEMPLATE client: auth:, and also secret:REF label:live
+asked:yes session: code: scheme: state: call:, or a word that any of them holds. Several of
+one kind mean "or", ! before one turns it around, * stands for anything.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "every session"},
-			&cli.StringFlag{Name: "since", Usage: "every session of the last `TIME` (90m, 24h, 7d)"},
-			&cli.StringFlag{Name: "by", Usage: "count by endpoint, host, service, secret, resource, session or status (`NAME[,NAME]`)"},
+			&cli.StringFlag{Name: "since", Usage: "the calls of the last `TIME` (90m, 24h, 7d)"},
+			&cli.StringFlag{Name: "by", Usage: "count by endpoint, host, service, secret, resource, session, status, verdict, method, client or label (`NAME[,NAME]`)"},
 			&cli.BoolFlag{Name: "json", Usage: "the chosen lines as they are (JSON lines)"},
 			&cli.BoolFlag{Name: "csv", Usage: "as CSV"},
 			&cli.BoolFlag{Name: "har", Usage: "as HAR 1.2, without headers' values, queries and bodies"},
@@ -158,7 +160,11 @@ func showLog(ctx context.Context, env Env, c *cli.Context) error {
 	if c.Bool("follow") {
 		return followLog(ctx, env, sessions, filter, c.Bool("json"))
 	}
-	return writeLog(env, c, auditlog.Query{Sessions: sessions, Filter: filter})
+	q := auditlog.Query{Sessions: sessions, Filter: filter}
+	if d, err := days(c.String("since")); err == nil { // it was checked with the sessions
+		q.Since = time.Now().Add(-d)
+	}
+	return writeLog(env, c, q)
 }
 
 func writeLog(env Env, c *cli.Context, q auditlog.Query) error {

@@ -260,7 +260,8 @@ func (p *Proxy) hold(ctx context.Context, c *call) Answer {
 		})
 	}
 	c.event.Verdict, c.event.Reason = "", strings.TrimSuffix(c.event.Reason+"; "+leave.Reason, "; ")
-	if leave.OK {
+	if c.event.Asked = "no"; leave.OK {
+		c.event.Asked = "yes"
 		c.announced = false // it has a second start, which tells when it went out
 		return Answer{}
 	}

@@ -84,6 +84,7 @@ func (e *Event) fill(start *Event) {
 	fill(&e.Verdict, start.Verdict)
 	fill(&e.Reason, start.Reason)
 	fill(&e.Code, start.Code)
+	fill(&e.Asked, start.Asked)
 	fill(&e.Sent, start.Sent)
 	fill(&e.Auth, start.Auth)
 	fill(&e.Client, start.Client)

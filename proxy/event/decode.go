@@ -100,6 +100,8 @@ func (d *Decoder) member(s *scanner, key string, e *Event) bool {
 		return d.text(s, &e.Reason)
 	case "code":
 		return d.text(s, &e.Code)
+	case "asked":
+		return d.text(s, &e.Asked)
 	case "auth":
 		return d.text(s, &e.Auth)
 	case "client":

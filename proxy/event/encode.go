@@ -46,6 +46,7 @@ func appendFields(b []byte, e *Event) []byte {
 	b = appendText(b, `,"verdict":`, string(e.Verdict))
 	b = appendText(b, `,"reason":`, e.Reason)
 	b = appendText(b, `,"code":`, e.Code)
+	b = appendText(b, `,"asked":`, e.Asked)
 	b = appendInt(b, `,"status":`, int64(e.Status))
 	b = appendInt(b, `,"sent":`, e.Sent)
 	b = appendInt(b, `,"received":`, e.Received)

@@ -16,7 +16,7 @@ func full() Event {
 		Method: "POST", Scheme: "https", Host: "api.github.com", Port: 443, Path: "/repos/acme/app/issues",
 		Service: "github", Secret: "keychain:github", Where: "header Authorization",
 		Label: "test", State: Stale, NotAllowed: true,
-		Verdict: Injected, Reason: `rule "github" allows POST /repos/*/*/issues`, Code: "x",
+		Verdict: Injected, Reason: `rule "github" allows POST /repos/*/*/issues`, Code: "x", Asked: "yes",
 		Status: 201, Sent: 120, Received: 2048, Duration: 120 * time.Millisecond,
 		Timing: &Timing{Name: 1, Connect: 2, TLS: 3, Wait: 4, Body: 5, Kept: true, Ahead: true},
 		Auth:   "placeholder", Client: "git/2.53", Lost: 3,

@@ -78,6 +78,9 @@ type Event struct {
 	Verdict Verdict `json:"verdict,omitempty"`
 	Reason  string  `json:"reason,omitempty"` // a sentence for people
 	Code    string  `json:"code,omitempty"`   // the stable code of an answer of ours
+	// Asked is what became of the question to the human: "yes", "no"; empty where none was
+	// asked, and in the line that tells that the call waits.
+	Asked string `json:"asked,omitempty"`
 
 	Status   int           `json:"status,omitempty"`
 	Sent     int64         `json:"sent,omitempty"`     // request body, bytes

@@ -6,10 +6,11 @@ import (
 	"strconv"
 	"strings"
 
+	"agentvault/cmd/internal/discover"
 	"agentvault/proxy/event"
 )
 
-// Filter chooses calls. The zero Filter chooses all.
+// Filter chooses calls. The zero Filter chooses all. It belongs to one goroutine.
 type Filter struct {
 	some map[string][]test // by key: one of them must hold
 	none []test            // none of them may hold
@@ -20,7 +21,7 @@ type test func(e *event.Event) bool
 
 // keys are the keys that a term may have.
 func keys() []string {
-	return []string{"host", "status", "verdict", "method", "service", "secret", "path", "session", "auth", "client", "code", "scheme", "call"}
+	return []string{"host", "path", "endpoint", "method", "status", "verdict", "service", "client", "auth", "asked", "secret", "label", "state", "session", "code", "scheme", "call"}
 }
 
 func verdicts() []string {
@@ -28,22 +29,29 @@ func verdicts() []string {
 		string(event.Held), string(event.Tunnelled), string(event.Bypassed), string(event.Failed)}
 }
 
-// ParseFilter reads terms: KEY:VALUE, or a text that must occur somewhere in the call.
-// Terms of one key are alternatives, different keys must all hold, and a "!" before a term
-// turns it around.
+// ParseFilter reads terms: KEY:VALUE, or a text that must occur somewhere in the call. They
+// are those of the inspector, with the same meanings: a value is looked for within its
+// field, in any case. Terms of one key are alternatives, different keys must all hold, and
+// a "!" or "-" before a term turns it around.
 //
-//	host:github.com     the host and those below it; * stands for anything
-//	status:4xx          also 404, >=400, <300, none (no answer)
-//	verdict:uncovered   one of the verdicts
-//	path:/repos/*       from its start; * stands for anything
-//	service: secret: method: session: auth: client: code: scheme: call:
-//	                    the value itself; * stands for anything; none for no value
+//	host:github          within the host and port
+//	status:4xx           also 404, >=400, <300, none (no answer)
+//	verdict:uncovered    one of the verdicts
+//	endpoint:/repos/*/*  the whole template of the path, as reports show it
+//	path: service: secret: method: label: session: auth: client: code: scheme: state: asked: call:
+//
+// In a value other than an endpoint's, * stands for anything and ties the rest to its
+// place: path:/repos/*/pulls from the start, secret:*github to the end. none is no value.
 func ParseFilter(terms []string) (*Filter, error) {
 	f := &Filter{some: make(map[string][]test)}
 	var hosts []string
 	for _, term := range terms {
 		body, not := strings.CutPrefix(term, "!")
+		if !not && len(term) > 1 {
+			body, not = strings.CutPrefix(term, "-")
+		}
 		key, value, ok := strings.Cut(body, ":")
+		key = strings.ToLower(key)
 		if !ok || strings.ContainsAny(key, "/. ") {
 			key, value = "text", body
 		}
@@ -66,40 +74,45 @@ func ParseFilter(terms []string) (*Filter, error) {
 			hosts = append(hosts, value)
 		}
 	}
-	if len(hosts) == 1 && !strings.Contains(hosts[0], "*") && hosts[0] != "none" {
+	if len(hosts) == 1 && !strings.ContainsAny(hosts[0], "*:") && hosts[0] != "none" {
 		f.host = strings.ToLower(hosts[0])
 	}
 	return f, nil
 }
 
 func parseTest(key, value string) (test, error) {
+	value = strings.ToLower(value)
 	text := func(get func(e *event.Event) string) test {
 		match := matcher(value, false)
-		return func(e *event.Event) bool { return match(get(e)) }
+		return func(e *event.Event) bool { return match(strings.ToLower(get(e))) }
 	}
 	switch key {
 	case "text":
-		value = strings.ToLower(value)
 		return func(e *event.Event) bool { return contains(e, value) }, nil
 	case "host":
-		value = strings.ToLower(value)
-		match := matcher(value, false)
-		return func(e *event.Event) bool {
-			below, ok := strings.CutSuffix(e.Host, value)
-			return match(e.Host) || ok && strings.HasSuffix(below, ".")
-		}, nil
+		return text(place), nil
 	case "path":
-		match := matcher(value, true)
-		return func(e *event.Event) bool { return match(e.Path) }, nil
+		match, templates := matcher(value, true), new(discover.Templates)
+		return func(e *event.Event) bool {
+			return match(strings.ToLower(e.Path)) || match(strings.ToLower(templates.Of(e.Host, e.Path)))
+		}, nil
+	case "endpoint":
+		templates := new(discover.Templates)
+		return func(e *event.Event) bool { return strings.EqualFold(templates.Of(e.Host, e.Path), value) }, nil
 	case "status":
 		return parseStatus(value)
 	case "verdict":
-		if !slices.Contains(verdicts(), value) {
+		if !slices.ContainsFunc(verdicts(), func(v string) bool { return strings.Contains(v, value) }) {
 			return nil, fmt.Errorf("unknown verdict (one of: %s)", strings.Join(verdicts(), ", "))
 		}
-		return func(e *event.Event) bool { return string(e.Verdict) == value }, nil
+		return text(func(e *event.Event) string { return string(e.Verdict) }), nil
+	case "label":
+		return text(func(e *event.Event) string { return e.Label }), nil
+	case "asked":
+		return text(func(e *event.Event) string { return e.Asked }), nil
+	case "state":
+		return text(func(e *event.Event) string { return string(e.State) }), nil
 	case "method":
-		value = strings.ToUpper(value)
 		return text(func(e *event.Event) string { return e.Method }), nil
 	case "service":
 		return text(func(e *event.Event) string { return e.Service }), nil
@@ -125,8 +138,8 @@ func parseTest(key, value string) (test, error) {
 	return nil, fmt.Errorf("unknown key %q (one of: %s, or a text without a colon)", key, strings.Join(keys(), ", "))
 }
 
-// matcher compares with a value in which * stands for anything; "none" is no value.
-// prefix says that the value may be the start alone.
+// matcher looks for a value, both in small letters. With a * in it, which stands for
+// anything, it must be all of the text, or with prefix its start. "none" is no value.
 func matcher(value string, prefix bool) func(string) bool {
 	if value == "none" {
 		return func(s string) bool { return s == "" }
@@ -134,7 +147,7 @@ func matcher(value string, prefix bool) func(string) bool {
 	parts := strings.Split(value, "*")
 	return func(s string) bool {
 		if len(parts) == 1 {
-			return s == value || prefix && strings.HasPrefix(s, value)
+			return strings.Contains(s, value)
 		}
 		rest, ok := strings.CutPrefix(s, parts[0])
 		if !ok {
@@ -158,9 +171,8 @@ func parseStatus(value string) (test, error) {
 	if value == "none" {
 		return func(e *event.Event) bool { return e.Status == 0 }, nil
 	}
-	if len(value) == 3 && strings.EqualFold(value[1:], "xx") && value[0] >= '1' && value[0] <= '5' {
-		class := int(value[0] - '0')
-		return func(e *event.Event) bool { return e.Status/100 == class }, nil
+	if lo, hi, ok := statusRange(value); ok {
+		return func(e *event.Event) bool { return e.Status >= lo && e.Status <= hi }, nil
 	}
 	op := strings.TrimRight(value, "0123456789")
 	n, err := strconv.Atoi(value[len(op):])
@@ -182,9 +194,23 @@ func parseStatus(value string) (test, error) {
 	return nil, bad
 }
 
+// statusRange reads 404, 4xx, and what may become one of them: 4, 40, 4x.
+func statusRange(s string) (lo, hi int, ok bool) {
+	digits := strings.TrimRight(s, "x")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if len(s) > 3 || err != nil {
+		return 0, 0, false
+	}
+	lo, hi = int(n), int(n)
+	for range 3 - len(digits) {
+		lo, hi = lo*10, hi*10+9
+	}
+	return lo, hi, true
+}
+
 // contains looks for a text in small letters.
 func contains(e *event.Event, text string) bool {
-	for _, s := range []string{e.Method, e.Host, e.Path, e.Service, e.Secret, string(e.Verdict), e.Reason, e.Code, e.Auth, e.Client} {
+	for _, s := range []string{e.Method, place(e), e.Path, e.Service, e.Secret, e.Label, string(e.Verdict), e.Reason, e.Code, e.Auth, e.Client} {
 		if strings.Contains(strings.ToLower(s), text) {
 			return true
 		}

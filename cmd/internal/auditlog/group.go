@@ -23,8 +23,8 @@ const maxGroups = 100_000
 type Group struct {
 	Key    []string  `json:"key"` // a value for each of the names that were asked for
 	Calls  int       `json:"calls"`
-	Reads  int       `json:"reads"`  // GET, HEAD, OPTIONS
-	Writes int       `json:"writes"` // all other methods
+	Reads  int       `json:"reads"`  // GET, HEAD, OPTIONS, and what the catalogue knows to read
+	Writes int       `json:"writes"` // everything else
 	Errors int       `json:"errors"` // answered with 400 and more, or not at all
 	Missed int       `json:"uncovered"`
 	Denied int       `json:"denied"`
@@ -37,7 +37,7 @@ type Group struct {
 
 // groupNames are the names that calls can be grouped by.
 func groupNames() []string {
-	return []string{"endpoint", "host", "service", "secret", "resource", "session", "status", "verdict", "method", "client"}
+	return []string{"endpoint", "host", "service", "secret", "resource", "session", "status", "verdict", "method", "client", "label"}
 }
 
 // Grouping folds calls into groups.
@@ -53,7 +53,7 @@ type Grouping struct {
 type retryKey struct{ session, method, host, template string }
 
 // NewGrouping makes a grouping by one name or several with commas between them: endpoint,
-// host, service, secret, resource, session, status, verdict, method, client.
+// host, service, secret, resource, session, status, verdict, method, client, label.
 func NewGrouping(by string) (*Grouping, error) {
 	names := strings.Split(by, ",")
 	for _, n := range names {
@@ -99,10 +99,10 @@ func (g *Grouping) Add(e *event.Event) error {
 
 func (g *Grouping) count(p *Group, e *event.Event, template string) {
 	p.Calls++
-	switch e.Method {
-	case "GET", "HEAD", "OPTIONS":
+	switch {
+	case e.Method == "", e.Method == "CONNECT":
+	case g.templates.Reads(e.Method, e.Host, e.Path):
 		p.Reads++
-	case "", "CONNECT":
 	default:
 		p.Writes++
 	}
@@ -162,6 +162,8 @@ func appendKey(b []byte, name string, e *event.Event, template string) []byte {
 		return append(b, e.Method...)
 	case "client":
 		return append(b, e.Client...)
+	case "label":
+		return append(b, e.Label...)
 	}
 	return b
 }
@@ -184,16 +186,24 @@ type figure struct {
 	value func(x *Group) int
 }
 
-func figures(narrow bool) []figure {
+// figures are the columns; a narrow terminal gets those that the first name asks for.
+func figures(name string, narrow bool) []figure {
 	calls := figure{"CALLS", func(x *Group) int { return x.Calls }}
+	reads := figure{"READS", func(x *Group) int { return x.Reads }}
 	writes := figure{"WRITES", func(x *Group) int { return x.Writes }}
 	errors := figure{"ERRORS", func(x *Group) int { return x.Errors }}
+	retries := figure{"RETRIES", func(x *Group) int { return x.Retry }}
 	missed := figure{"UNCOVERED", func(x *Group) int { return x.Missed }}
-	if narrow {
-		return []figure{calls, writes, errors, missed}
+	denied := figure{"DENIED", func(x *Group) int { return x.Denied }}
+	switch {
+	case !narrow:
+		return []figure{calls, reads, writes, errors, retries, missed, denied}
+	case name == "endpoint":
+		return []figure{calls, errors, retries, missed}
+	case name == "resource":
+		return []figure{calls, reads, writes, errors}
 	}
-	return []figure{calls, {"READS", func(x *Group) int { return x.Reads }}, writes, errors,
-		{"RETRIES", func(x *Group) int { return x.Retry }}, missed, {"DENIED", func(x *Group) int { return x.Denied }}}
+	return []figure{calls, writes, errors, missed}
 }
 
 // Table writes the groups, a row each. A narrow terminal gets fewer columns.
@@ -207,7 +217,7 @@ func (g *Grouping) Table(w io.Writer, o Options) error {
 	if slim {
 		last = "01-02 15:04"
 	}
-	columns := figures(slim)
+	columns := figures(g.names[0], slim)
 	keys := g.widths(groups)
 	if o.Width > 0 {
 		left := o.Width - 2*(len(keys)-1) - 2 - len(last)

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -162,5 +163,19 @@ func url(e *event.Event) string {
 	if scheme == "" {
 		scheme = "https"
 	}
-	return event.Escape(scheme + "://" + host + e.Path)
+	return scheme + "://" + host + ascii(e.Path)
+}
+
+// ascii writes what a URL may not hold as percent escapes: the marks in place of secrets
+// are such characters.
+func ascii(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

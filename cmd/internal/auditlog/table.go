@@ -160,14 +160,15 @@ func size(e *event.Event) string {
 }
 
 // Mark is the sign and the word for what became of a call; warn says that it deserves a
-// look. An injected call is named by its service.
+// look. An injected call is named by its service, and by what kind of key went out where
+// the catalogue can tell (live, test).
 func Mark(e *event.Event) (sign, word string, warn bool) {
 	if e.Phase == event.Start {
 		return "·", "no end", false
 	}
 	switch e.Verdict {
 	case event.Injected:
-		return "●", e.Service, false
+		return "●", strings.TrimSpace(e.Service + " " + e.Label), false
 	case event.Passed:
 		return "○", "passed", false
 	case event.Tunnelled:

@@ -1,6 +1,11 @@
 package discover
 
-import "strings"
+import (
+	"strings"
+
+	"agentvault/cmd/internal/config"
+	"agentvault/proxy/rule"
+)
 
 // Template gives the template of a path on a host: the path with its ids and names folded
 // into "*", as the package's documentation says. The path is the escaped one, with or
@@ -27,7 +32,12 @@ const maxTemplates = 16_384
 
 // Templates remembers the templates of paths, and what they name. The zero Templates is
 // ready for use; it is not safe for concurrent use, and its memory is bounded.
-type Templates struct{ templates, resources map[pathKey]string }
+type Templates struct {
+	templates, resources map[pathKey]string
+	reads                map[readKey]bool
+}
+
+type readKey struct{ method, host, template string }
 
 type pathKey struct{ host, path string }
 
@@ -41,6 +51,50 @@ func (t *Templates) Resource(host, path string) string {
 	return remembered(&t.resources, host, path, func(host, path string) string {
 		return Resource(host, path, t.Of(host, path))
 	})
+}
+
+// Reads reports whether a call changes nothing: GET, HEAD, OPTIONS, and what the catalogue
+// knows to read, such as a fetch of git, which is a POST.
+func (t *Templates) Reads(method, host, path string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS":
+		return true
+	}
+	key := readKey{method, host, t.Of(host, path)}
+	if known, ok := t.reads[key]; ok {
+		return known
+	}
+	reads := reading(method, host, key.template)
+	if t.reads == nil {
+		t.reads = make(map[readKey]bool)
+	}
+	if len(t.reads) < maxTemplates {
+		t.reads[key] = reads
+	}
+	return reads
+}
+
+// reading asks the catalogue about one operation.
+func reading(method, host, template string) bool {
+	if strings.HasSuffix(template, "/git-upload-pack") { // on servers of one's own, too
+		return true
+	}
+	e, ok := config.ForHost(host, rule.DefaultPort)
+	if !ok || len(e.Read) == 0 {
+		return false
+	}
+	var ops []rule.Op
+	for _, text := range e.Read {
+		if op, err := rule.ParseOp(text); err == nil {
+			ops = append(ops, op)
+		}
+	}
+	set, err := rule.New([]rule.Service{{Name: e.Name, Hosts: []rule.Host{{Name: host, Port: rule.AnyPort}}, Allow: ops}})
+	if err != nil {
+		return false
+	}
+	path := strings.ReplaceAll(strings.ReplaceAll(template, "**", "x"), "*", "x")
+	return set.Match(host, rule.DefaultPort, method, path).Kind == rule.Covered
 }
 
 func remembered(seen *map[pathKey]string, host, path string, find func(host, path string) string) string {

@@ -238,6 +238,28 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+func TestReads(t *testing.T) {
+	var templates Templates
+	for _, tt := range []struct {
+		method, host, path string
+		want               bool
+	}{
+		{"GET", "api.github.com", "/user", true},
+		{"HEAD", "x.test", "/", true},
+		{"POST", "github.com", "/acme/app.git/git-upload-pack", true},
+		{"POST", "github.com", "/acme/app.git/git-receive-pack", false},
+		{"POST", "git.acme.test", "/acme/app.git/git-upload-pack", true},
+		{"POST", "api.github.com", "/repos/acme/app/issues", false},
+		{"DELETE", "x.test", "/a", false},
+	} {
+		for range 2 { // the second time it is remembered
+			if got := templates.Reads(tt.method, tt.host, tt.path); got != tt.want {
+				t.Errorf("%s %s%s: %t", tt.method, tt.host, tt.path, got)
+			}
+		}
+	}
+}
+
 func FuzzTemplate(f *testing.F) {
 	hosts := []string{"api.github.com", "github.com", "api.stripe.com", "ghcr.io", "hooks.slack.com", "storage.googleapis.com", "b.s3.amazonaws.com", "x.test", "raw.githubusercontent.com", "api.telegram.org"}
 	for i, p := range []string{"/repos/a/b/contents/x/y", "/a/b.git/info/refs", "/v1/charges/ch_1", "/v2/a/b/blobs/uploads/1", "/services/a/b/c", "/storage/v1/b/x/o/y", "//..//%2e", "/users/*/x:get", "/v2/manifests/blobs/tags/list"} {
