@@ -54,9 +54,9 @@ func (l *live) logOpened() {
 	}
 }
 
-// release gives back what backends issued for this session, once. It says what is left,
-// and the log keeps it.
-func (l *live) release() {
+// release gives back what backends issued for this session, once. The log keeps what is
+// left; it is said here unless the summary will (told).
+func (l *live) release(told bool) {
 	if l.resolver == nil || l.released {
 		return
 	}
@@ -70,7 +70,9 @@ func (l *live) release() {
 		}
 	}
 	for _, one := range left {
-		report(l.env.Stderr, one)
+		if !told {
+			report(l.env.Stderr, one)
+		}
 		note(event.Left, one.Ref, one.Error()+"; "+one.Hint())
 	}
 	l.mu.Lock()

@@ -150,7 +150,7 @@ func (l *live) close() {
 	if l.proxy != nil {
 		_ = l.proxy.Close() // no call needs a secret any more
 	}
-	l.release()
+	l.release(false)
 	for _, f := range slices.Backward(l.closers) {
 		f()
 	}

@@ -126,7 +126,7 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 	}
 	// The summary speaks of a session that has ended: what is still open ends first.
 	_ = l.proxy.Close()
-	l.release()
+	l.release(after == nil)
 	if after != nil {
 		if err := after(l); err != nil {
 			return errors.Join(err, status(code))

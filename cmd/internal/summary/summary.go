@@ -4,6 +4,7 @@
 package summary
 
 import (
+	"slices"
 	"sync"
 
 	"agentvault/cmd/internal/discover"
@@ -18,14 +19,25 @@ type Summary struct {
 	folder   discover.Folder
 	calls    int // that have ended
 	verdicts map[event.Verdict]int
+	held     int // calls that waited for the human
+	left     []event.Event
 	lost     int // events that the log could not keep
 }
+
+// keepLeft bounds the leases that are told of.
+const keepLeft = 100
 
 // Add counts one event.
 func (s *Summary) Add(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost += int(e.Lost)
+	switch {
+	case e.Phase == event.Start && e.Verdict == event.Held:
+		s.held++
+	case e.Phase == event.Note && e.State == event.Left && len(s.left) < keepLeft:
+		s.left = append(s.left, e)
+	}
 	if !s.folder.Add(&e) || e.Host == "" {
 		return
 	}
@@ -52,6 +64,8 @@ type state struct {
 	over      int
 	calls     int // the open ones included
 	open      int
+	held      int
+	left      []event.Event // a note for each lease that could not be given back
 	verdicts  map[event.Verdict]int
 	lost      int
 }
@@ -59,7 +73,7 @@ type state struct {
 func (s *Summary) state() state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := state{endpoints: s.folder.Endpoints(), over: s.folder.Over(), calls: s.calls, lost: s.lost, verdicts: make(map[event.Verdict]int)}
+	x := state{endpoints: s.folder.Endpoints(), over: s.folder.Over(), calls: s.calls, lost: s.lost, held: s.held, left: slices.Clone(s.left), verdicts: make(map[event.Verdict]int)}
 	for v, n := range s.verdicts {
 		x.verdicts[v] = n
 	}

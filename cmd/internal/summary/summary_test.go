@@ -103,6 +103,16 @@ func TestWriteShort(t *testing.T) {
 		{"a placeholder on its way to a stranger", func(a *adder) {
 			a.times(2, event.Event{Method: "GET", Host: "x.test", Path: "/", Verdict: event.Denied, Code: "placeholder_misdirected", Status: 403, Auth: "placeholder", Reason: "header X holds the placeholder of github"})
 		}, "agentvault  5.0s · 2 calls · 2 denied · coverage 0 %\n  ⚠ 1 endpoint denied\n    GET x.test/   2 calls   last 403   header X holds the placeholder of github\n  log          agentvault log 7f3a\n"},
+		{"held calls", func(a *adder) {
+			start := event.Event{Session: "7f3a", Call: 1, Phase: event.Start, Method: "POST", Scheme: "https", Host: "x.test", Port: 443, Path: "/", Service: "x", Verdict: event.Held}
+			a.Add(start)
+			start.Phase, start.Verdict, start.Code, start.Reason, start.Status = event.End, event.Denied, "held_and_refused", "rule x asks for POST /; the human refused this call", 403
+			a.Add(start)
+		}, "agentvault  5.0s · 1 call · 1 denied · 1 held · coverage 100 %\n  ⚠ 1 endpoint denied\n    POST x.test/   1 call   last 403   rule x asks for POST /; the human refused this call\n  log          agentvault log 7f3a\n"},
+		{"a lease that is left", func(a *adder) {
+			a.Add(event.Event{Phase: event.Note, State: event.Left, Secret: "vault:database/creds/agent", Reason: "vault:database/creds/agent: still valid, until 2026-01-02T15:04:05Z: access denied; to revoke it: vault lease revoke database/creds/agent/x1"})
+			a.Add(event.Event{Phase: event.Note, State: event.Left, Secret: "infisical:x", Reason: "infisical:x: still valid: no answer; revoke it where it was issued"})
+		}, "agentvault  5.0s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n  ⚠ 2 leases could not be given back\n    vault:database/creds/agent: still valid, until 2026-01-02T15:04:05Z: access denied\n      to revoke it   vault lease revoke database/creds/agent/x1\n    infisical:x: still valid: no answer; revoke it where it was issued\n"},
 		{"lost events", func(a *adder) {
 			a.times(1, event.Event{Method: "GET", Host: "x.test", Path: "/", Service: "x", Verdict: event.Injected})
 			a.Add(event.Event{Phase: event.Note, Lost: 3})

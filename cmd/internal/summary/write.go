@@ -30,12 +30,15 @@ const most = 8
 func (s *Summary) Write(w io.Writer, o Options) error {
 	p := printer{state: s.state(), o: o, style: text.Style(o.Color)}
 	if p.calls == 0 && len(p.endpoints) == 0 {
-		_, err := fmt.Fprintf(w, "%s  %s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n",
+		fmt.Fprintf(&p.b, "%s  %s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n",
 			p.style.Strong("agentvault"), text.Duration(o.Duration))
+		p.leases()
+		_, err := io.WriteString(w, p.b.String())
 		return err
 	}
 	p.head()
 	p.sections()
+	p.leases()
 	p.next()
 	_, err := io.WriteString(w, p.b.String())
 	return err
@@ -55,6 +58,9 @@ func (p *printer) head() {
 		if n := p.verdicts[v]; n > 0 && v != event.Uncovered {
 			parts = append(parts, text.Number(n)+" "+string(v))
 		}
+	}
+	if p.held > 0 {
+		parts = append(parts, text.Number(p.held)+" held")
 	}
 	if p.open > 0 {
 		parts = append(parts, text.Number(p.open)+" cut short")
@@ -111,6 +117,22 @@ func (p *printer) sections() {
 		{"place", "reached around the proxy", connections(discover.Direct)},
 	} {
 		p.section(s)
+	}
+}
+
+// leases writes what was issued for the session and could not be given back, with what
+// gives it back by hand. None is left out: each is a credential that still works.
+func (p *printer) leases() {
+	if len(p.left) == 0 {
+		return
+	}
+	p.b.WriteString("  " + p.style.Warning("⚠ "+text.Count(len(p.left), "lease")+" could not be given back") + "\n")
+	for _, e := range p.left {
+		why, how, _ := strings.Cut(event.Escape(e.Reason), "; to revoke it: ")
+		p.b.WriteString("    " + why + "\n")
+		if how != "" {
+			p.b.WriteString("      to revoke it   " + how + "\n")
+		}
 	}
 }
 
