@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math/bits"
 	"time"
 	"unicode/utf8"
 )
@@ -212,7 +213,7 @@ func (s *scanner) text() (raw []byte, plain, ok bool) {
 	b := s.b[s.i:]
 	plain = true
 	high := false
-	for i := 0; i < len(b); i++ {
+	for i := ordinary(b); i < len(b); i++ {
 		c := b[i]
 		if c == '"' {
 			s.i += i + 1
@@ -225,6 +226,26 @@ func (s *scanner) text() (raw []byte, plain, ok bool) {
 		high = high || c >= utf8.RuneSelf
 	}
 	return nil, false, false
+}
+
+// ordinary says how many bytes, at least, come before the first quote, backslash or byte
+// outside ASCII. It looks at eight at once: strings are most of a line.
+func ordinary(b []byte) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := v^(ones*'"'), v^(ones*'\\')
+		// A byte that is zero borrows from its own highest bit; only bytes above one may be
+		// taken for zero wrongly.
+		if found := ((quote-ones)&^quote | (slash-ones)&^slash | v) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	return i
 }
 
 // int reads a whole number of at most 18 digits.

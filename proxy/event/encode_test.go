@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -171,6 +172,22 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if err := d.Decode(line, &got); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Wherever a byte that needs a second look stands, the whole text before it was ordinary.
+func TestOrdinary(t *testing.T) {
+	for n := range 40 {
+		for at := range n {
+			for _, c := range []byte{'"', '\\', 0x80, 0xff, 0x21, 0x23, 0x5b, 0x5d, 0x00, 0x7f} {
+				b := bytes.Repeat([]byte{'a'}, n)
+				b[at] = c
+				got, special := ordinary(b), c == '"' || c == '\\' || c >= 0x80
+				if got > n || special && got > at || special && got < at/8*8 || !special && got != n/8*8 {
+					t.Fatalf("%q: got %d", b, got)
+				}
+			}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package auditlog
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -42,45 +41,36 @@ func (q Query) EachLine(fn func(call *event.Event, line []byte) error) (Stats, e
 
 func (q Query) each(fn func(call *event.Event, line []byte) error) (Stats, error) {
 	var stats Stats
-	d := event.Decoder{Brief: !q.Timing}
+	from := newPieces(q)
 	for _, s := range q.Sessions {
-		if err := q.session(s, &d, &stats, fn); err != nil {
+		if err := q.session(s, from, &stats, fn); err != nil {
 			return stats, err
 		}
 	}
 	return stats, nil
 }
 
-func (q Query) session(s Session, d *event.Decoder, stats *Stats, fn func(*event.Event, []byte) error) error {
+func (q Query) session(s Session, from *pieces, stats *Stats, fn func(*event.Event, []byte) error) error {
 	f, err := os.Open(s.Path)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	defer f.Close()
 	var calls event.Calls
-	var e event.Event
-	for line, err := range event.Lines(f, s.Path) {
-		stats.Lines++
-		switch {
-		case errors.Is(err, event.ErrTorn):
+	err = from.each(f, func(p *piece) error {
+		for i := range p.lines {
+			if err := q.line(&p.lines[i], &calls, stats, fn); err != nil {
+				return err
+			}
+		}
+		if p.torn {
+			stats.Lines++
 			stats.Torn++
-			continue
-		case err != nil:
-			return err
-		case q.skip(line.Bytes):
-			continue
 		}
-		if d.Decode(line.Bytes, &e) != nil {
-			stats.Bad++
-			continue
-		}
-		stats.Lost += e.Lost
-		if !calls.Add(&e) {
-			continue
-		}
-		if err := q.offer(&e, line.Bytes, stats, fn); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, call := range calls.Open() {
 		if err := q.offer(&call, nil, stats, fn); err != nil {
@@ -88,6 +78,22 @@ func (q Query) session(s Session, d *event.Decoder, stats *Stats, fn func(*event
 		}
 	}
 	return nil
+}
+
+func (q Query) line(l *line, calls *event.Calls, stats *Stats, fn func(*event.Event, []byte) error) error {
+	stats.Lines++
+	switch {
+	case l.skipped:
+		return nil
+	case l.bad:
+		stats.Bad++
+		return nil
+	}
+	stats.Lost += l.event.Lost
+	if !calls.Add(&l.event) {
+		return nil
+	}
+	return q.offer(&l.event, l.bytes, stats, fn)
 }
 
 // skip reports that a line cannot be of a chosen call, without decoding it. A line that
