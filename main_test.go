@@ -27,6 +27,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"agentvault/cmd"
+	"agentvault/keyring"
+	"agentvault/keyring/file"
 	"agentvault/proxy/ca"
 )
 
@@ -60,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"ends":         ends,
 			"waits":        waits,
 			"rotate":       rotate,
+			"unbound":      unbound,
 			"upstream-forgets": func(ts *testscript.TestScript, _ bool, _ []string) {
 				w := ts.Value(worldKey{}).(*world)
 				w.mu.Lock()
@@ -229,6 +232,15 @@ func rotate(ts *testscript.TestScript, neg bool, args []string) {
 	if w.value = args[0]; len(args) > 1 {
 		w.takes = args[1]
 	}
+}
+
+// unbound NAME: a secret in the encrypted file, under the passphrase of the scripts, that has
+// no binding.
+func unbound(ts *testscript.TestScript, neg bool, args []string) {
+	s := file.New(file.Config{Dir: ts.MkAbs("home/.local/share/agentvault/secrets"),
+		Passphrase: func(context.Context, bool) ([]byte, error) { return []byte("correct horse battery staple"), nil }})
+	ts.Check(s.Unlock(context.Background()))
+	ts.Check(s.Set(context.Background(), args[0], keyring.Item{Value: keyring.NewSecret([]byte(firstValue))}))
 }
 
 // infisical speaks as much of Infisical's protocol as one secret needs.

@@ -153,20 +153,3 @@ func checkSite(ref keyring.Ref, item keyring.Item, site string) error {
 	}
 	return withHint(fmt.Errorf("%s is not bound to %s: %w", ref, h, keyring.ErrDenied), "agentvault secret set %s --host %s", ref.Name, h)
 }
-
-// replace stores a new value under the hosts of the old one.
-func (s *stores) replace(ctx context.Context, ref keyring.Ref, value keyring.Secret) error {
-	store := keyring.Store(s.file)
-	if ref.Scheme == "keychain" {
-		var err error
-		if store, err = s.chain(ctx); err != nil {
-			return err
-		}
-	}
-	item, err := store.Get(ctx, ref)
-	if err != nil {
-		return err
-	}
-	item.Value, item.Set = value, time.Now().UTC()
-	return store.Set(ctx, ref.Name, item)
-}

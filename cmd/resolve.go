@@ -58,6 +58,9 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 		}
 	}
 	if len(errs) == 0 && !o.lazy {
+		errs = append(errs, l.bind(ctx))
+	}
+	if errors.Join(errs...) == nil && !o.lazy {
 		errs = append(errs, l.checkBindings(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -126,17 +129,8 @@ func setCommand(ref keyring.Ref, c config.CompiledService) string {
 	if ref.Scheme == "file" {
 		text += " --file"
 	}
-	seen := map[string]bool{}
-	hosts := c.Hosts()
-	if c.TokenHost.Name != "" {
-		hosts = append(hosts, c.TokenHost)
-	}
-	for _, h := range hosts {
-		h.Path = ""
-		if name := h.String(); !seen[name] {
-			seen[name] = true
-			text += " --host " + name
-		}
+	for _, name := range boundTo(c) {
+		text += " --host " + name
 	}
 	return text
 }
