@@ -14,13 +14,15 @@ import (
 type tunnel struct {
 	host   string // of the CONNECT line: lower case, no trailing dot, no brackets
 	port   int
-	secure bool   // the child speaks TLS inside
-	client string // the program, where the kernel or its CONNECT told
+	secure bool    // the child speaks TLS inside
+	client string  // the program, where the kernel or its CONNECT told
+	peer   *client // who to ask the kernel about; may be nil
 
 	// The host with its port, as URLs of https and http write it.
 	https, http string
 	allowed     bool // refusedHost was asked already
 
+	used     atomic.Bool              // a request has come
 	searched atomic.Pointer[searched] // what its answers are searched for
 }
 
@@ -71,12 +73,23 @@ type tunnelConn struct {
 	ahead  []byte
 	tunnel *tunnel
 	alert  tls.AlertError // the plain alert that came last, 0 for none; see keepAlert
+
+	// For closedAtOnce.
+	last   int         // what the last Read of the handshake brought
+	silent atomic.Bool // nothing has come since
+	closed func()
+	once   sync.Once
 }
 
 func (c *tunnelConn) Read(p []byte) (int, error) {
 	if len(c.ahead) == 0 {
 		n, err := c.Conn.Read(p)
 		c.keepAlert(p[:n])
+		if c.silent.Load() {
+			c.silent.Store(n == 0)
+		} else {
+			c.last = n
+		}
 		return n, err
 	}
 	n := copy(p, c.ahead)
@@ -98,6 +111,14 @@ func (c *tunnelConn) keepAlert(p []byte) {
 	if p[0] == 21 && p[1] == 3 && p[3] == 0 && p[4] == 2 {
 		c.alert = tls.AlertError(p[6])
 	}
+}
+
+// Close implements net.Conn.
+func (c *tunnelConn) Close() error {
+	if c.silent.Load() {
+		c.once.Do(c.closed)
+	}
+	return c.Conn.Close()
 }
 
 // CloseWrite lets crypto/tls and the splicer end one direction.

@@ -146,7 +146,7 @@ func (p *Proxy) connect(ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) 
 	}
 	c := r.Context().Value(clientKey{}).(*client)
 	t := newTunnel(host, port, program(r))
-	if t.client == "" {
+	if t.peer = c; t.client == "" {
 		t.client = c.program
 	}
 	if s := p.guard.leaks(); s != nil && holds(s, authority) {

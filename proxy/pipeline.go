@@ -14,6 +14,9 @@ import (
 // serve is the handler inside the tunnels.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	t := r.Context().Value(tunnelKey{}).(*tunnel)
+	if !t.used.Load() {
+		t.used.Store(true)
+	}
 	up, extended, a := asUpgrade(r)
 	if a.Code != "" {
 		p.note(t, r.Method, a)

@@ -157,6 +157,7 @@ type Proxy struct {
 	inner      *http.Server
 	inside     *handoff
 	tls        *tls.Config
+	distrusted atomic.Bool // a client of this session has refused our certificate
 
 	mu      sync.Mutex
 	tunnels map[net.Conn]struct{} // blind tunnels, which no server knows

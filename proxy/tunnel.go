@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -119,51 +118,19 @@ func (p *Proxy) handshake(c *tunnelConn, t *tunnel) {
 	s := tls.Server(c, p.tls)
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
+	p.watch(t)
 	if err := s.HandshakeContext(ctx); err != nil {
 		if c.alert != 0 {
 			err = fmt.Errorf("remote error: %w", c.alert)
 		}
-		p.note(t, "CONNECT", handshakeAnswer(err, t))
+		p.note(t, "CONNECT", p.distrust(err, t))
 		_ = s.Close()
 		return
 	}
+	p.closedAtOnce(c, t)
 	if !p.inside.give(s) {
 		_ = s.Close()
 	}
-}
-
-// handshakeAnswer explains why a child did not finish the handshake; it is for the
-// log and the view, the child is gone.
-func handshakeAnswer(err error, t *tunnel) Answer {
-	var alert tls.AlertError
-	text := err.Error()
-	rejected := errors.As(err, &alert) || strings.Contains(text, "remote error")
-	switch {
-	case rejected && (strings.Contains(text, "certificate") || strings.Contains(text, "unknown")),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "connection reset"):
-		return Answer{Code: CodeCertificate, Message: fmt.Sprintf("the client did not accept the session's certificate for %s (%s)", t.host, text),
-			Help: trustHelp(t.client)}
-	case isTimeout(err):
-		return Answer{Code: CodeHandshake, Message: fmt.Sprintf("the client did not finish its TLS handshake for %s", t.host)}
-	}
-	return Answer{Code: CodeHandshake, Message: fmt.Sprintf("TLS with the client failed for %s: %s", t.host, text)}
-}
-
-// trustHelp names the variable that makes a client trust the session's CA. The session
-// has set them all: a client that still refuses replaced it, or reads none.
-func trustHelp(client string) string {
-	name := strings.ToLower(client)
-	for _, v := range []struct{ in, variable string }{
-		{"curl", "CURL_CA_BUNDLE"}, {"git", "GIT_SSL_CAINFO"}, {"python-requests", "REQUESTS_CA_BUNDLE"},
-		{"pip", "PIP_CERT"}, {"python", "SSL_CERT_FILE"}, {"node", "NODE_EXTRA_CA_CERTS"}, {"npm", "NODE_EXTRA_CA_CERTS"},
-		{"undici", "NODE_EXTRA_CA_CERTS"}, {"go-http-client", "SSL_CERT_FILE"}, {"java", "JAVA_TOOL_OPTIONS"},
-		{"deno", "DENO_CERT"}, {"cargo", "CARGO_HTTP_CAINFO"}, {"wget", "WGETRC"}, {"ruby", "SSL_CERT_FILE"}, {"codex", "CODEX_CA_CERTIFICATE"},
-	} {
-		if strings.Contains(name, v.in) {
-			return fmt.Sprintf("%s trusts what %s names; see that nothing between agentvault and it sets another value", client, v.variable)
-		}
-	}
-	return "the client keeps certificates of its own; give it the file that SSL_CERT_FILE names, or add the host to tunnel in agentvault.toml"
 }
 
 func isTimeout(err error) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -50,11 +51,23 @@ func (o *Owner) Owns(client, server netip.AddrPort) (comm string, ok bool) {
 	socket := "socket:[" + inode + "]"
 	for _, pid := range o.candidates(uid) {
 		if holds(pid, socket) {
-			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-			return strings.TrimRight(string(name), "\n"), true
+			return programName(pid), true
 		}
 	}
 	return "", false
+}
+
+// programName is what the process calls itself. Node calls its main thread MainThread, by
+// which nobody knows it: then it is the name of its file.
+func programName(pid int) string {
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	name := strings.TrimRight(string(comm), "\n")
+	if name == "MainThread" {
+		if file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
+			return filepath.Base(file)
+		}
+	}
+	return name
 }
 
 // candidates are the pids of the tree, likeliest first.
