@@ -313,6 +313,9 @@ func (x *exchange) deliverStream(w http.ResponseWriter, resp *http.Response, fro
 			}
 		}
 		switch {
+		case err == io.EOF && resp.ContentLength < 0 && x.in.Context().Err() != nil:
+			// The upstream was told that the child has gone, and had time to end its answer.
+			return &childError{x.in.Context().Err()}
 		case err == io.EOF:
 			return nil
 		case err != nil:
