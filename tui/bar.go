@@ -90,13 +90,14 @@ func (f *Foot) bottom(width int, newest, unread bool) []string {
 func (f *Foot) status(width int, newest, unread bool) string {
 	s, st := f.Store, &f.Styles
 	hint := f.hint(width, unread)
-	alerts := fitPieces(alertCounts(s), "  ", max(width-cells(hint)-18, 0))
+	first := "◆ " + fmtCalls(s.Calls())
+	alerts := fitPieces(alertCounts(s), "  ", max(width-2-cells(first)-3-cells(hint)-1, 0))
 	behind := ""
 	if len(alerts) > 0 {
 		behind = "   " + join(st, alerts, "  ")
 	}
 	counts := fitPieces([]piece{
-		{"◆ " + fmtCalls(s.Calls()), accent, 0},
+		{first, accent, 0},
 		{countOf(event.Injected, s.Count(event.Injected)), plain, 1},
 		{countOf(event.Passed, s.Count(event.Passed)), quietly, 3},
 		{countOf(event.Tunnelled, s.Count(event.Tunnelled)), quietly, 4},
@@ -138,7 +139,7 @@ func (f *Foot) newest(c *Call, width int) string {
 	if path == "" && c.Phase == event.Note {
 		path = " " + c.Reason
 	}
-	return method + target(c.HostPort(), path, width-cells(method)-cells(end)) + end
+	return method + target(c.place(), path, width-cells(method)-cells(end)) + end
 }
 
 func (f *Foot) key() string { return cmp.Or(f.Hotkey, "^]") }
@@ -171,9 +172,9 @@ func alertCounts(s *Store) []piece {
 		drop int
 	}{
 		{event.Held, s.Count(event.Held), 0},
-		{event.Uncovered, s.EndpointsWith(event.Uncovered), 0},
-		{event.Denied, s.EndpointsWith(event.Denied), 1},
-		{event.Bypassed, s.Count(event.Bypassed), 1},
+		{event.Uncovered, s.EndpointsWith(event.Uncovered), 1},
+		{event.Denied, s.EndpointsWith(event.Denied), 2},
+		{event.Bypassed, s.Count(event.Bypassed), 2},
 	} {
 		if text := countOf(a.v, a.n); text != "" {
 			pieces = append(pieces, piece{markOf(a.v).sign + " " + text, warning, a.drop})

@@ -33,8 +33,35 @@ func (c *Call) Covered() bool { return covered(&c.Event) }
 // HostPort is the host, with the port where that is not the scheme's own.
 func (c *Call) HostPort() string { return hostPort(c.Scheme, c.Host, c.Port) }
 
+// ofSecret says that the row is no call: it tells what became of a secret.
+func (c *Call) ofSecret() bool { return c.Phase == event.Note && c.State != "" && c.Host == "" }
+
+// place is what the row is about: the host of a call, the ref of a secret.
+func (c *Call) place() string {
+	if c.ofSecret() {
+		ref, _, _ := strings.Cut(c.Secret, "?") // where in its store it is is for the detail
+		return cmp.Or(ref, "secrets")
+	}
+	return c.HostPort()
+}
+
+// mark is how the row is shown.
+func (c *Call) mark() mark {
+	if !c.ofSecret() {
+		return markOf(c.Verdict)
+	}
+	switch c.State {
+	case event.Stale, event.Left:
+		return mark{"", "⚠", string(c.State), warning}
+	}
+	return mark{"", "○", string(c.State), quietly}
+}
+
 // URL is the call's address without its query.
 func (c *Call) URL() string {
+	if c.ofSecret() {
+		return c.place()
+	}
 	scheme := cmp.Or(c.Scheme, "https")
 	return scheme + "://" + c.HostPort() + c.Path
 }
@@ -52,6 +79,9 @@ func (c *Call) method() string { return cmp.Or(c.Method, "—") }
 
 // label is what the verdict column says: the service where one answered for the call.
 func (c *Call) label() string {
+	if c.ofSecret() {
+		return c.mark().word
+	}
 	switch c.Verdict {
 	case event.Injected, event.Passed, "":
 		return cmp.Or(c.Service, markOf(c.Verdict).word)
@@ -74,7 +104,7 @@ func hostPort(scheme, host string, port int) string {
 func harmless(e event.Event) event.Event {
 	for _, s := range []*string{
 		&e.Session, &e.Method, &e.Scheme, &e.Host, &e.Path, &e.Service, &e.Secret, &e.Where,
-		(*string)(&e.Verdict), &e.Reason, &e.Code, &e.Auth, &e.Client,
+		(*string)(&e.Verdict), (*string)(&e.State), &e.Label, &e.Reason, &e.Code, &e.Auth, &e.Client,
 	} {
 		*s = safe(*s)
 	}
@@ -101,6 +131,8 @@ func merge(start, end event.Event) event.Event {
 		{&end.Service, &start.Service},
 		{&end.Secret, &start.Secret},
 		{&end.Where, &start.Where},
+		{&end.Label, &start.Label},
+		{(*string)(&end.State), (*string)(&start.State)},
 		{(*string)(&end.Verdict), (*string)(&start.Verdict)},
 		{&end.Reason, &start.Reason},
 		{&end.Auth, &start.Auth},

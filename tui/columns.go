@@ -110,7 +110,7 @@ func (c columns) header(st *Styles) string {
 
 // call is the row of one call, at most c.width cells wide.
 func (c columns) call(st *Styles, call *Call, now time.Time, chosen bool) string {
-	m := markOf(call.Verdict)
+	m := call.mark()
 	text := plain
 	switch {
 	case chosen:
@@ -129,10 +129,14 @@ func (c columns) call(st *Styles, call *Call, now time.Time, chosen bool) string
 	r.put(st, quietly, left(clock(call.Time, now), c.time), c.time)
 	r.put(st, text, left(call.method(), c.method), c.method)
 	if c.path == 0 {
-		r.put(st, text, pad(target(call.HostPort(), path, c.host), c.host), c.host)
+		r.put(st, text, pad(target(call.place(), path, c.host), c.host), c.host)
 	} else {
-		r.put(st, text, pad(cut(call.HostPort(), c.host), c.host), c.host)
-		r.put(st, text, pad(cutPath(path, c.path), c.path), c.path)
+		r.put(st, text, pad(cut(call.place(), c.host), c.host), c.host)
+		if call.Phase == event.Note {
+			r.put(st, text, left(path, c.path), c.path) // words, whose beginning says most
+		} else {
+			r.put(st, text, pad(cutPath(path, c.path), c.path), c.path)
+		}
 	}
 	statusTone := text
 	if call.Status >= 400 {

@@ -64,17 +64,17 @@ func (d *details) title(c *Call, now time.Time) {
 		end = "under way for " + fmtDuration(c.elapsed(now).Truncate(time.Second))
 	}
 	if d.width < 60 { // no room for both on a row
-		d.lines = append(d.lines, sides(d.st.in(strong, "  "+c.method()), d.st.in(markOf(c.Verdict).tone, end)+"  ", d.width),
-			"  "+d.st.in(strong, target(c.HostPort(), c.Path, max(d.width-4, 1))))
+		d.lines = append(d.lines, sides(d.st.in(strong, "  "+c.method()), d.st.in(c.mark().tone, end)+"  ", d.width),
+			"  "+d.st.in(strong, target(c.place(), c.Path, max(d.width-4, 1))))
 		return
 	}
 	method := "  " + c.method() + " "
 	room := d.width - cells(method) - cells(end) - 4
 	address := c.URL()
 	if cells(address) > room {
-		address = target(c.HostPort(), c.Path, room)
+		address = target(c.place(), c.Path, room)
 	}
-	m := markOf(c.Verdict)
+	m := c.mark()
 	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(m.tone, end)+"  ", d.width))
 }
 
@@ -190,7 +190,7 @@ func why(c *Call, a about) string {
 		}
 		return "let through: no service covers it, and that is allowed"
 	}
-	return markOf(c.Verdict).word
+	return c.mark().word
 }
 
 // tailOf puts a reason behind a sentence.

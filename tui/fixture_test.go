@@ -59,6 +59,7 @@ func session() []event.Event {
 		es = append(es, call(uint64(i+1), time.Duration(i)*time.Second, e)...)
 	}
 	es = append(es, event.Event{Session: "7f3a", Phase: event.Note, Time: noon.Add(11 * time.Second), Scheme: "tcp", Host: "10.0.0.5", Port: 5432, Verdict: event.Bypassed, Reason: "postgres, by psql", Client: "psql"})
+	es = append(es, event.Event{Session: "7f3a", Phase: event.Note, Time: noon.Add(11 * time.Second), Secret: "infisical:GITHUB_TOKEN?project=p-1&env=dev&path=/agents", State: event.Stale, Reason: "infisical is out of reach"})
 	under := call(11, 12*time.Second, event.Event{Method: "POST", Host: "api.anthropic.com", Path: "/v1/messages", Service: "anthropic", Verdict: event.Injected})
 	return append(es, under[0])
 }

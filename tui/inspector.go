@@ -32,6 +32,7 @@ type inspector struct {
 	styles Styles
 	feed   *feed
 
+	under         bool // it has the lower part of the screen, under a pane
 	width, height int
 	now           time.Time
 	dropped       uint64

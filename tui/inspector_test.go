@@ -169,7 +169,7 @@ func TestFilterKeys(t *testing.T) {
 		t.Errorf("while typing: %d rows, want 2", len(m.calls.rows))
 	}
 	press(m, "enter")
-	if !strings.Contains(m.View(), "filter host:github verdict:uncovered · 2 of 12") {
+	if !strings.Contains(m.View(), "filter host:github verdict:uncovered · 2 of 13") {
 		t.Errorf("the filter is not shown:\n%s", m.View())
 	}
 	press(m, "/", "ctrl+w", "esc")
@@ -177,8 +177,8 @@ func TestFilterKeys(t *testing.T) {
 		t.Errorf("esc while typing: %q, %d rows; want what was there before", m.typed, len(m.calls.rows))
 	}
 	press(m, "/", "q", "backspace", "ctrl+u", "enter")
-	if len(m.calls.rows) != 12 {
-		t.Errorf("without a filter: %d rows, want 12", len(m.calls.rows))
+	if len(m.calls.rows) != 13 {
+		t.Errorf("without a filter: %d rows, want 13", len(m.calls.rows))
 	}
 	press(m, "u")
 	for _, c := range m.calls.rows {
@@ -190,8 +190,8 @@ func TestFilterKeys(t *testing.T) {
 		t.Errorf("u: %d rows, want 3", len(m.calls.rows))
 	}
 	press(m, "esc")
-	if len(m.calls.rows) != 12 {
-		t.Errorf("esc: %d rows, want 12", len(m.calls.rows))
+	if len(m.calls.rows) != 13 {
+		t.Errorf("esc: %d rows, want 13", len(m.calls.rows))
 	}
 	// What is pasted outside of the filter is no keys.
 	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("pu?"), Paste: true})

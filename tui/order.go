@@ -38,5 +38,5 @@ func (o callOrder) compare(a, b *Call) int {
 	case byStatus:
 		return cmp.Compare(b.Status, a.Status)
 	}
-	return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
+	return cmp.Or(strings.Compare(a.place(), b.place()), strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
 }

@@ -75,6 +75,7 @@ type childEndedMsg string
 
 func newPanel(ctx context.Context, c PanelConfig) *panel {
 	p := &panel{cfg: c, ctx: ctx, pane: newPane(), calls: newInspector(ctx, c.Config), width: 80, height: 24}
+	p.calls.under = true
 	p.share()
 	return p
 }

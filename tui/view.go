@@ -128,7 +128,7 @@ func (m *inspector) head() string {
 		pieces = append(pieces, piece{"coverage " + strconv.Itoa(percent) + " %", plain, 1})
 	}
 	for _, p := range alertCounts(m.store) {
-		p.drop *= 4 // the list and the banner say it too
+		p.drop += 7 // the list and the banner say it too
 		pieces = append(pieces, p)
 	}
 	pieces = fitPieces(pieces, "  ", m.width-cells(right)-2)
@@ -324,7 +324,7 @@ func (m *inspector) foot() string {
 	st := &m.styles
 	switch {
 	case m.typing:
-		line := "  " + st.in(accent, "/") + " " + tail(m.typed, m.width/2) + st.in(accent, "▏")
+		line := "  " + st.in(accent, "/") + " " + tail(m.typed, max(m.width/2, m.width-32)) + st.in(accent, "▏")
 		if m.wrong != "" {
 			return fill(line+"  "+st.in(warning, "⚠ "+m.wrong), m.width)
 		}
@@ -369,10 +369,18 @@ func (m *inspector) keyPieces() []piece {
 		piece{m.coverHint(), quietly, 5},
 		piece{"y copy", quietly, 9},
 		piece{read, quietly, 7},
-		piece{"tab next", quietly, 6},
+		piece{m.tabHint(), quietly, 6},
 		piece{"? help", quietly, 1},
 		piece{m.backHint(), quietly, 0},
 	)
+}
+
+// tabHint is what tab does: under a pane it takes the keys there and back.
+func (m *inspector) tabHint() string {
+	if m.under {
+		return "tab keys"
+	}
+	return "tab next"
 }
 
 // backHint is the key that leaves: under an agent the one that led here.
