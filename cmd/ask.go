@@ -13,16 +13,45 @@ import (
 
 // ask reads one line of the human's, in lower case.
 func ask(tty *os.File, prompt string) (string, error) {
+	d, err := newDialog(tty)
+	if err != nil {
+		return "", err
+	}
+	defer d.end()
+	return d.ask(prompt)
+}
+
+// dialog is several questions in a row. What was typed ahead answers the next one.
+type dialog struct {
+	tty      *os.File
+	before   *term.State
+	terminal *term.Terminal
+}
+
+func newDialog(tty *os.File) (*dialog, error) {
 	before, err := term.MakeRaw(int(tty.Fd()))
 	if err != nil {
-		return "", fmt.Errorf("terminal: %w", err)
+		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	defer func() { _ = term.Restore(int(tty.Fd()), before) }()
-	line, err := term.NewTerminal(tty, prompt).ReadLine()
+	return &dialog{tty, before, term.NewTerminal(tty, "")}, nil
+}
+
+// end gives the terminal back.
+func (d *dialog) end() { _ = term.Restore(int(d.tty.Fd()), d.before) }
+
+// ask reads one line, in lower case.
+func (d *dialog) ask(prompt string) (string, error) {
+	d.terminal.SetPrompt(prompt)
+	line, err := d.terminal.ReadLine()
 	if errors.Is(err, io.EOF) {
 		return "", errInterrupted
 	}
 	return strings.ToLower(strings.TrimSpace(line)), err
+}
+
+// say prints one line.
+func (d *dialog) say(format string, a ...any) {
+	_, _ = fmt.Fprintf(d.terminal, format+"\n", a...)
 }
 
 // indented shows a file's text set off, made harmless line by line.

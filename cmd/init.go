@@ -110,9 +110,9 @@ func trustOwn(env Env, path string) error {
 	return config.NewTrust(env.stateDir()).Approve(full, content)
 }
 
-// choose asks about each service where there is somebody to ask.
+// choose asks about each service where there is somebody to ask, and then for others.
 func (d *draft) choose(env Env, yes bool) error {
-	if yes || len(d.services) == 0 || !isTerminal(env.Stdin) {
+	if yes || !isTerminal(env.Stdin) {
 		return nil
 	}
 	tty, err := openTerminal()
@@ -120,13 +120,22 @@ func (d *draft) choose(env Env, yes bool) error {
 		return nil // nobody there: all of them, as without a terminal
 	}
 	defer func() { _ = tty.Close() }()
+	asking, err := newDialog(tty)
+	if err != nil {
+		return err
+	}
+	defer asking.end()
+	if len(d.services) == 0 {
+		asking.say("agentvault: no credential was found in the variables that are set, in .env\nfiles here, or where known tools keep theirs. (Values are never read.)")
+	}
 	var taken []draftService
 	for _, s := range d.services {
 		question, standard := fmt.Sprintf("agentvault: %s (%s)? [Y/n] ", s.name, s.reason()), "y"
 		if s.maybe {
-			question, standard = fmt.Sprintf("agentvault: %s (%s; say n if it is logged in without a key)? [y/N] ", s.name, s.reason()), "n"
+			asking.say("agentvault: %s; say n if it is logged in without an API key", printable(s.reason()))
+			question, standard = fmt.Sprintf("agentvault: %s? [y/N] ", s.name), "n"
 		}
-		answer, err := ask(tty, printable(question))
+		answer, err := asking.ask(printable(question))
 		if err != nil {
 			return err
 		}
@@ -139,7 +148,46 @@ func (d *draft) choose(env Env, yes bool) error {
 		}
 	}
 	d.services = taken
-	return nil
+	return d.more(asking)
+}
+
+// more takes further services by name until the answer is empty.
+func (d *draft) more(asking *dialog) error {
+	for {
+		answer, err := asking.ask("agentvault: which others does the agent need? (names, or Enter) ")
+		words := strings.FieldsFunc(answer, func(c rune) bool { return c == ' ' || c == ',' })
+		if err != nil || len(words) == 0 {
+			return err
+		}
+		for _, w := range words {
+			e, ok := config.Lookup(w)
+			switch {
+			case ok && d.has(e.Name):
+			case ok:
+				d.add(e, "asked for", false)
+				asking.say("agentvault: %s (%s) is in", e.Name, e.Title)
+			default:
+				asking.say("agentvault: no %q%s", printable(w), offer(w))
+			}
+		}
+	}
+}
+
+// offer names services that a word could mean.
+func offer(word string) string {
+	var names []string
+	for _, e := range config.Catalogue() {
+		if (servicesOptions{words: []string{word}}).matches(e) {
+			names = append(names, e.Name)
+		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		return " in the catalogue; agentvault services lists it"
+	case n > 6:
+		return fmt.Sprintf("; %d services have the word, such as %s", n, strings.Join(names[:6], ", "))
+	}
+	return "; did you mean " + strings.Join(names, ", ") + "?"
 }
 
 // report says what to do next.
@@ -152,33 +200,35 @@ func (d *draft) report(env Env, path string, found scan.Found) {
 		}
 	}
 	fmt.Fprintln(env.Stdout, "next:")
-	step := func(command, note string) {
-		if note != "" {
-			note = "   # " + note
-		}
-		fmt.Fprintln(env.Stdout, printable("  "+command+note))
+	for _, st := range d.steps(found, live) {
+		fmt.Fprintln(env.Stdout, printable(strings.TrimRight(fmt.Sprintf("  %-38s %s", st.command, st.note), " ")))
 	}
-	if len(live) > 0 {
-		for _, file := range found.Dotenv {
-			step("agentvault secret import "+file, "stores the keys that it has, or one by one:")
-		}
-		if anySet(found) {
-			step("agentvault secret import --from-env", "stores the keys that are set, or one by one:")
-		}
-		for _, name := range live {
-			step("agentvault secret set "+name, "")
-		}
-	}
+}
+
+// step is a command to type next, and what it is for.
+type step struct{ command, note string }
+
+func (d *draft) steps(found scan.Found, live []string) []step {
 	agent := "AGENT"
 	if len(found.Agents) > 0 {
 		agent = found.Agents[0].Program
 	}
 	if len(live) == 0 {
-		step("agentvault discover -- "+agent, "shows what it calls, and the lines that would cover it")
-		return
+		return []step{{"agentvault discover -- " + agent, "shows what it calls and what covers it"}}
 	}
-	step("agentvault test", "sends a request with each and checks what was used")
-	step("agentvault run -- "+agent, "")
+	var steps []step
+	for _, file := range found.Dotenv {
+		steps = append(steps, step{"agentvault secret import " + file, "stores the keys that stand there"})
+	}
+	if anySet(found) {
+		steps = append(steps, step{"agentvault secret import --from-env", "stores the keys that are set"})
+	}
+	for _, name := range live {
+		steps = append(steps, step{"agentvault secret set " + name, "asks for the key"})
+	}
+	return append(steps,
+		step{"agentvault test", "one request with each: which was used?"},
+		step{"agentvault run -- " + agent, "starts the agent"})
 }
 
 func anySet(found scan.Found) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"agentvault/cmd/internal/config"
@@ -37,11 +38,23 @@ func draftConfig(found scan.Found) *draft {
 		if !ok {
 			continue
 		}
-		s := draftService{name: e.Name, reasons: f.Why, note: e.Note, maybe: f.Maybe}
-		s.toml, s.why = serviceLines(e)
-		d.services = append(d.services, s)
+		d.services = append(d.services, newDraftService(e, f.Why, f.Maybe))
 	}
 	return d
+}
+
+func newDraftService(e config.Entry, reasons []string, maybe bool) draftService {
+	s := draftService{name: e.Name, reasons: reasons, note: e.Note, maybe: maybe}
+	s.toml, s.why = serviceLines(e)
+	return s
+}
+
+func (d *draft) has(name string) bool {
+	return slices.ContainsFunc(d.services, func(s draftService) bool { return s.name == name })
+}
+
+func (d *draft) add(e config.Entry, reason string, maybe bool) {
+	d.services = append(d.services, newDraftService(e, []string{reason}, maybe))
 }
 
 // serviceLines is an entry as a file uses it, and what the human has to fill in first;
@@ -123,18 +136,18 @@ func loads(text string) error {
 
 const initHead = `# agentvault.toml: which calls get which credential. Written by agentvault init.
 #
-# No secret stands in here: "keychain:github" names one that agentvault keeps, bound to
-# the hosts it may be sent to. This file may be committed. Others use it after they have
-# read and approved it (agentvault trust).
+# No secret stands in here: "keychain:github" names one that agentvault keeps,
+# bound to the hosts that it may be sent to. This file may be committed; others
+# use it once they have read and approved it (agentvault trust).
 #   agentvault check             what this file means, and what is wrong with it
 #   agentvault services [NAME]   the services that "use" knows
 
-# What becomes of calls that no service covers: "allow" passes them in silence, "warn"
-# passes and shows them, "deny" refuses them. Start with "warn"; agentvault discover
-# shows what is left.
+# What becomes of calls that no service covers: "allow" passes them in silence,
+# "warn" passes and shows them, "deny" refuses them. Start with "warn":
+# agentvault discover shows what is left.
 unmatched = "warn"
 
-# Every service may say which operations get its credential. deny wins:
+# Every service may say which operations get its credential; deny wins:
 #   allow = ["GET /**", "POST /repos/*/*/issues"]
 #   deny  = ["DELETE /**"]
 `
@@ -149,15 +162,15 @@ func (d *draft) text() string {
 			commented("[service.github]\nuse    = \"github\"\nsecret = \"keychain:github\"\n"))
 	}
 	for _, s := range d.services {
-		fmt.Fprintf(&b, "\n# %s\n", printable(s.reason()))
+		b.WriteString("\n" + comment(printable(s.reason())))
 		if s.note != "" {
-			fmt.Fprintf(&b, "# Note: %s.\n", printable(s.note))
+			b.WriteString(comment("Note: " + printable(s.note) + "."))
 		}
 		if s.why == "" {
 			b.WriteString(s.toml)
 			continue
 		}
-		fmt.Fprintf(&b, "# Not in use: %s.\n%s", printable(s.why), commented(s.toml))
+		b.WriteString(comment("Not in use: "+printable(s.why)+".") + commented(s.toml))
 	}
 	d.writeHosts(&b)
 	return b.String()
@@ -174,6 +187,12 @@ func (d *draft) writeHosts(b *strings.Builder) {
 	}
 	b.WriteString("# A service for one of them:\n")
 	b.WriteString(commented(fmt.Sprintf("[service.mine]\nhost   = %q\nauth   = \"bearer\"             # or basic, header, query, ...\nsecret = \"keychain:mine\"\nenv    = [\"MINE_TOKEN\"]       # here the agent gets a placeholder\n", d.hosts[0].Name)))
+}
+
+// comment writes text as comment lines of 80 columns. A word stays in one piece.
+func comment(text string) string {
+	wide := wrapped([]string{text}, 2)
+	return "# " + strings.ReplaceAll(wide, "\n  ", "\n# ") + "\n"
 }
 
 func commented(text string) string {

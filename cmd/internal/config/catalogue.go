@@ -32,8 +32,12 @@ type Entry struct {
 	// TestHosts are those of the hosts behind which nothing is real: the provider's
 	// sandbox. A row that has some says with it that its other hosts are the real world.
 	TestHosts []string `toml:"test_hosts" json:"test_hosts,omitempty"`
-	Env       []string `toml:"env" json:"env,omitempty"`   // what the provider's SDKs and tools read
-	Keys      []string `toml:"keys" json:"keys,omitempty"` // regular expressions of whole keys
+	Env       []string `toml:"env" json:"env,omitempty"` // what the provider's SDKs and tools read
+	// Files are where the provider's tools keep what they are logged in with, which is
+	// why nobody but those tools opens them: "~/.fly/config.yml", or below a variable
+	// that names a folder, "$XDG_CONFIG_HOME/gh/hosts.yml".
+	Files []string `toml:"files" json:"files,omitempty"`
+	Keys  []string `toml:"keys" json:"keys,omitempty"` // regular expressions of whole keys
 	// Marks are texts with which this provider's keys begin, and no other's; one between
 	// two * stands inside. A key with one of them that is also one of Keys is plainly of
 	// this provider, see IsPlainly.

@@ -134,6 +134,35 @@ func (s *scanner) docker() {
 	}
 }
 
+// gitCredentials reads the hosts of git's plain store, `https://USER:TOKEN@HOST`.
+func (s *scanner) gitCredentials() {
+	for _, path := range []string{s.home(".git-credentials"), s.config("git", "credentials")} {
+		for line := range bytes.Lines(s.read(path)) {
+			if u, err := url.Parse(strings.TrimSpace(string(line))); err == nil && u.Scheme == "https" {
+				s.host(u.Host, s.shown(path))
+			}
+		}
+	}
+}
+
+// kube reads the servers of a kubeconfig; the credentials beside them are certificates
+// and tokens that kubectl itself sends.
+func (s *scanner) kube() {
+	path := s.home(".kube", "config")
+	if list := s.get("KUBECONFIG"); list != "" {
+		path = filepath.SplitList(list)[0]
+	}
+	for line := range bytes.Lines(s.read(path)) {
+		text, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "server:")
+		if !ok {
+			continue
+		}
+		if u, err := url.Parse(strings.Trim(strings.TrimSpace(text), `"'`)); err == nil && u.Scheme == "https" {
+			s.host(u.Host, s.shown(path))
+		}
+	}
+}
+
 // dotenv reads the names in the .env files of the working directory. Samples hold no
 // credentials.
 func (s *scanner) dotenv() {

@@ -84,10 +84,12 @@ func Scan(m Machine, entries []config.Entry) Found {
 		}
 	}
 	s.variables()
-	s.tools()
+	s.tools(entries)
 	s.netrc()
 	s.npmrc()
 	s.docker()
+	s.gitCredentials()
+	s.kube()
 	s.dotenv()
 	s.agents()
 	for _, service := range s.services {
@@ -155,40 +157,39 @@ func (s *scanner) shown(path string) string {
 
 // tools are told by the file in which each keeps what it is logged in with. The file is
 // not opened.
-func (s *scanner) tools() {
-	gh := s.config("gh", "hosts.yml")
-	if dir := s.get("GH_CONFIG_DIR"); dir != "" {
-		gh = filepath.Join(dir, "hosts.yml")
-	}
-	aws := s.home(".aws", "credentials")
-	if file := s.get("AWS_SHARED_CREDENTIALS_FILE"); file != "" {
-		aws = file
-	}
-	gcloud := s.config("gcloud")
-	if dir := s.get("CLOUDSDK_CONFIG"); dir != "" {
-		gcloud = dir
-	}
-	for _, t := range []struct{ path, service string }{
-		{gh, "github"},
-		{s.config("glab-cli", "config.yml"), "gitlab"},
-		{aws, "aws"},
-		{gcloud, "gcp"},
-		{s.config("doctl", "config.yaml"), "digitalocean"},
-		{s.config("hcloud", "cli.toml"), "hetzner"},
-		{s.config("stripe", "config.toml"), "stripe"},
-		{s.home(".fly", "config.yml"), "fly"},
-		{s.home(".terraform.d", "credentials.tfrc.json"), "terraform-cloud"},
-		{s.home(".cache", "huggingface", "token"), "huggingface"},
-		{s.home(".vault-token"), "vault"},
-		{s.home(".sentryclirc"), "sentry"},
-	} {
-		if t.path == "" {
-			continue
-		}
-		if _, err := os.Stat(t.path); err == nil {
-			s.add(t.service, s.shown(t.path)+" is there")
+func (s *scanner) tools(entries []config.Entry) {
+	for _, e := range entries {
+		for _, f := range e.Files {
+			path := s.expanded(f)
+			if path == "" {
+				continue
+			}
+			if _, err := os.Stat(path); err == nil {
+				s.add(e.Name, s.shown(path)+" is there")
+			}
 		}
 	}
+}
+
+// expanded is the path that an entry's file means here; "" is none.
+func (s *scanner) expanded(file string) string {
+	top, rest, _ := strings.Cut(file, "/")
+	parts := strings.Split(rest, "/")
+	switch top {
+	case "~":
+		return s.home(parts...)
+	case "$XDG_CONFIG_HOME":
+		return s.config(parts...)
+	case "$XDG_DATA_HOME":
+		if s.get("XDG_DATA_HOME") == "" {
+			return s.home(append([]string{".local", "share"}, parts...)...)
+		}
+	}
+	dir := s.get(strings.TrimPrefix(top, "$"))
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return filepath.Join(append([]string{dir}, parts...)...)
 }
 
 func (s *scanner) agents() {

@@ -64,6 +64,12 @@ func TestScan(t *testing.T) {
 			want: []string{"github: GITHUB_TOKEN is set"}},
 		{name: "tools", files: map[string]string{"home/.config/gh/hosts.yml": sentinel, "home/.aws/credentials": sentinel, "home/.config/gcloud/credentials.db": sentinel},
 			want: []string{"aws: ~/.aws/credentials is there", "gcp: ~/.config/gcloud is there", "github: ~/.config/gh/hosts.yml is there"}},
+		{name: "more tools", environ: []string{"XDG_DATA_HOME=/nowhere", "CLOUDSDK_CONFIG=relative"}, files: map[string]string{"home/.fly/config.yml": sentinel, "home/.config/stripe/config.toml": sentinel,
+			"home/.local/share/com.vercel.cli/auth.json": sentinel, "home/Library/Application Support/com.vercel.cli/auth.json": sentinel},
+			want: []string{"fly: ~/.fly/config.yml is there", "stripe: ~/.config/stripe/config.toml is there", "vercel: ~/Library/Application Support/com.vercel.cli/auth.json is there"}},
+		{name: "git's store and kube", files: map[string]string{"home/.git-credentials": "https://x:" + sentinel + "@github.com\nhttps://" + sentinel + "@git.acme.test\nhttp://a:b@plain.test\n%zz\n",
+			"home/.kube/config": "clusters:\n- cluster:\n    server: https://k8s.acme.test:6443\nusers:\n- user:\n    token: " + sentinel + "\n"},
+			want: []string{"github: ~/.git-credentials names github.com"}, hosts: []string{"git.acme.test ~/.git-credentials", "k8s.acme.test:6443 ~/.kube/config"}},
 		{name: "netrc", files: map[string]string{"home/.netrc": "machine api.github.com login x password " + sentinel + "\n" +
 			"machine git.acme.test\n login machine password machine\nmacdef init\nmachine in.a.macro.test\n\ndefault login a password " + sentinel + "\nmachine " + sentinel},
 			want: []string{"github: ~/.netrc names api.github.com"}, hosts: []string{"git.acme.test ~/.netrc"}},
