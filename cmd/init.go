@@ -167,14 +167,14 @@ func (d *draft) more(asking *dialog) error {
 				d.add(e, "asked for", false)
 				asking.say("agentvault: %s (%s) is in", e.Name, e.Title)
 			default:
-				asking.say("agentvault: no %q%s", printable(w), offer(w))
+				asking.say("agentvault: no %q%s", printable(w), meant(w))
 			}
 		}
 	}
 }
 
-// offer names services that a word could mean.
-func offer(word string) string {
+// meant names services that a word could mean.
+func meant(word string) string {
 	var names []string
 	for _, e := range config.Catalogue() {
 		if (servicesOptions{words: []string{word}}).matches(e) {
