@@ -10,10 +10,17 @@ import (
 // table is a Wu-Manber search: a window as long as the shortest pattern moves over the
 // text, and the two bytes at its end say how far it may jump without missing the start
 // of a pattern. With secrets of usual length most of the text is never looked at.
+//
+// A step of that has to wait for the one before it. So the four bytes at the window's end
+// are looked up first: nearly always they stand in no pattern, and then the window moves on
+// by as much as ever possible, which the processor can foresee.
 type table struct {
 	// shift is indexed by the window's last two bytes. 0 means: a pattern may begin at
 	// the window's start, look. 64 KiB, of which text touches a fraction.
 	shift [1 << 16]uint8
+	// grams has a bit, by its hash, for each four bytes that stand in the first min bytes of
+	// a pattern.
+	grams [gramBits / 32]uint32
 	min   int // length of the shortest pattern, at most maxShift
 	max   int // length of the longest pattern
 
@@ -36,6 +43,11 @@ type pattern struct {
 
 const (
 	slotBits = 10
+	// Ten secrets have some 5,000 different grams: one of 25 others is taken for one of them.
+	// 16 KiB stay in the first-level cache.
+	gramLog  = 17
+	gramBits = 1 << gramLog
+	gramSize = 4
 	// maxShift keeps a shift in a byte. Secrets with longer shortest spellings (a PEM key
 	// alone) lose nothing that could be measured.
 	maxShift = 255
@@ -44,6 +56,12 @@ const (
 func slotOf(block uint16) uint32 {
 	// Fibonacci hashing: the high bits of the product are well mixed.
 	return uint32(block) * 0x9E3779B1 >> (32 - slotBits)
+}
+
+// gramOf is where the bit of the first four bytes of p stands.
+func gramOf(p []byte) (word, bit uint32) {
+	h := binary.LittleEndian.Uint32(p) * 0x9E3779B1 >> (32 - gramLog)
+	return h / 32, h % 32
 }
 
 // newTable returns nil for no patterns. Each pattern has at least minSecret bytes.
@@ -75,6 +93,10 @@ func (t *table) fillShift(patterns []pattern) {
 		t.shift[i] = uint8(t.min - 1)
 	}
 	for _, p := range patterns {
+		for i := range t.min - gramSize + 1 {
+			word, bit := gramOf([]byte(p.text[i : i+gramSize]))
+			t.grams[word] |= 1 << bit
+		}
 		for end := 1; end < t.min; end++ {
 			block := block(p.text, end)
 			t.shift[block] = min(t.shift[block], uint8(t.min-1-end))
@@ -107,7 +129,10 @@ func block(s string, end int) uint16 { return uint16(s[end-1]) | uint16(s[end])<
 // where the text was cut: a match is reported only when no longer one can follow.
 func (t *table) next(p []byte, from int, final bool) (int, *pattern) {
 	end := from + t.min - 1 // the last byte of the window
-	for end < len(p) {
+	for {
+		if end = t.leap(p, end); end >= len(p) {
+			break
+		}
 		block := binary.LittleEndian.Uint16(p[end-1:])
 		shift := int(t.shift[block])
 		if shift != 0 {
@@ -129,6 +154,19 @@ func (t *table) next(p []byte, from int, final bool) (int, *pattern) {
 		}
 	}
 	return len(p), nil
+}
+
+// leap moves the end of the window on while the last bytes of it stand in no pattern. What
+// it passes over is the start of none, as far as p goes.
+func (t *table) leap(p []byte, end int) int {
+	for end < len(p) {
+		word, bit := gramOf(p[end-gramSize+1:])
+		if t.grams[word]>>bit&1 != 0 {
+			return end
+		}
+		end += t.min - gramSize + 1
+	}
+	return end
 }
 
 // at returns the longest pattern at the start of p, or that one has to wait for more.
