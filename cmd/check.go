@@ -59,7 +59,8 @@ func runCheck(ctx context.Context, env Env, o checkOptions) error {
 		}
 		return status(statusUsage)
 	}
-	findings := check.Run(check.Options{File: v.file, Compiled: v.compiled, Bindings: storedBindings(ctx, env, v.compiled.Refs)})
+	findings := check.Run(check.Options{File: v.file, Compiled: v.compiled, Bindings: storedBindings(ctx, env, v.compiled.Refs),
+		Row: config.NewTrust(env.stateDir()).Row})
 	report := check.NewReport(v.compiled, v.files, findings, o.strict)
 	if o.json {
 		err = report.JSON(env.Stdout)

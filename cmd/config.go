@@ -120,6 +120,6 @@ func approver(env Env) func(config.Source) error {
 		if answer != "y" && answer != "yes" {
 			return errors.Join(refused)
 		}
-		return trust.Approve(src.Path, src.Content)
+		return errors.Join(trust.Approve(src.Path, src.Content), trust.Accept(src.Path, src.Content))
 	}
 }

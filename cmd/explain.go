@@ -3,13 +3,11 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,14 +27,26 @@ func newExplainCommand(env Env) *cli.Command {
 		Usage:     "say which rule would decide a call, and why, without sending it",
 		ArgsUsage: "[METHOD] URL",
 		Description: `Exit status: 0 where a service covers the call and allows it, 1 where not, 2 after
-errors of the file or the arguments.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "config", Usage: "use this `FILE` instead of the project's agentvault.toml"}},
+errors of the file or the arguments.
+
+--json prints one object:
+  method, url  the call
+  covered      true where a service covers the call and allows it
+  service      whose place it is; "" for none
+  rule         the allow or deny rule that decided; "" for none
+  unmatched    the policy for what is not covered
+  steps        [{what, text}]: why, in the order in which it is decided
+  config       the TOML that would cover it; "" where it is covered or none can`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "config", Usage: "use this `FILE` instead of the project's agentvault.toml"},
+			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+		},
 		Action: func(c *cli.Context) error {
 			asked, err := parseCall(c.Args().Slice())
 			if err != nil {
 				return err
 			}
-			return explain(c.Context, env, c.String("config"), asked)
+			return explain(c.Context, env, c.String("config"), asked, c.Bool("json"))
 		},
 	}
 }
@@ -58,18 +68,24 @@ func parseCall(args []string) (askedCall, error) {
 		return a, usagef(example, "explain: want a method and a URL")
 	}
 	if !slices.Contains(rule.Methods(), a.method) {
-		if upper := strings.ToUpper(a.method); slices.Contains(rule.Methods(), upper) {
-			return a, usagef("write "+upper, "explain: method %q is not in upper case", a.method)
+		// Methods are case-sensitive on the wire; whoever types one means the usual.
+		if a.method = strings.ToUpper(a.method); slices.Contains(rule.Methods(), a.method) {
+			return parseURL(a, args[0])
 		}
 		return a, usagef(example, "explain: unknown method %q (one of: %s)", a.method, strings.Join(rule.Methods()[:8], ", "))
 	}
-	text := args[0]
+	return parseURL(a, args[0])
+}
+
+func parseURL(a askedCall, given string) (askedCall, error) {
+	const example = "agentvault explain GET https://api.github.com/user"
+	text := given
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" {
-		return a, usagef(example, "explain: %q is not a URL", args[0])
+		return a, usagef(example, "explain: %q is not a URL", given)
 	}
 	switch u.Scheme {
 	case "https", "wss":
@@ -105,12 +121,11 @@ func (a askedCall) String() string {
 	return a.method + " " + scheme + "://" + at.String() + a.path
 }
 
-func explain(ctx context.Context, env Env, path string, a askedCall) error {
+func explain(ctx context.Context, env Env, path string, a askedCall, asJSON bool) error {
 	v, err := viewConfig(env, path)
 	if err != nil {
 		return &configError{err}
 	}
-	v.tellUnapproved(env)
 	c := v.compiled
 	m := c.Rules.Match(a.host, a.port, a.method, a.path)
 	if a.plain && m.Kind == rule.None && a.port == 80 { // as the proxy does
@@ -118,37 +133,37 @@ func explain(ctx context.Context, env Env, path string, a askedCall) error {
 	}
 	e := &explanation{askedCall: a, viewedConfig: v, match: m}
 	e.bindings = func() func(keyring.Ref) (check.Binding, bool) { return storedBindings(ctx, env, c.Refs) }
-	fmt.Fprintln(env.Stdout, printable(a.String()))
-	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-	good := e.write(w)
-	if err := w.Flush(); err != nil {
-		return err
+	good, config := e.decide(), ""
+	if !good {
+		config = e.cover()
 	}
-	if good {
-		return nil
+	if asJSON {
+		err = e.json(env.Stdout, good, config)
+	} else {
+		v.tellUnapproved(env)
+		err = e.text(env.Stdout, config)
 	}
-	if text := e.cover(); text != "" {
-		fmt.Fprintf(env.Stdout, "\nthis would cover it:\n\n%s", indented([]byte(text)))
+	if err == nil && !good {
+		err = statusNotCovered
 	}
-	return statusNotCovered
+	return err
 }
 
-// explanation writes what becomes of one call.
+// explanation says what becomes of one call.
 type explanation struct {
 	askedCall
 	*viewedConfig
 	match    rule.Match
 	bindings func() func(keyring.Ref) (check.Binding, bool)
-	w        io.Writer
+	steps    []step
 }
 
 func (e *explanation) row(key, format string, args ...any) {
-	fmt.Fprintf(e.w, "  %s\t%s\n", key, printable(fmt.Sprintf(format, args...)))
+	e.steps = append(e.steps, step{key, fmt.Sprintf(format, args...)})
 }
 
-// write reports whether the call is covered and allowed.
-func (e *explanation) write(w io.Writer) bool {
-	e.w = w
+// decide goes through what decides, and reports whether the call is covered and allowed.
+func (e *explanation) decide() bool {
 	if e.tunnelled() {
 		e.row("tunnelled", "%s is in tunnel: the call is never looked at and gets no credential", e.host)
 		return false

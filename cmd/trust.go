@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func trust(env Env, c *cli.Context) error {
 	if _, err := config.Load(config.Options{Path: path, Dir: env.Dir, UserDir: env.configDir(), Home: env.home()}); err != nil {
 		return &configError{err}
 	}
-	if err := t.Approve(path, content); err != nil {
+	if err := errors.Join(t.Approve(path, content), t.Accept(path, content)); err != nil {
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "agentvault: approved %s\n", printable(path))

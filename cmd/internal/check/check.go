@@ -45,6 +45,7 @@ const (
 	Widens           = "widens"            // a project's file opens more than the user's own
 	WideSearch       = "wide-search"       // the placeholder is replaced where the API keeps content
 	KnownService     = "known-service"     // the catalogue knows the host of a service written by hand
+	CatalogueChanged = "catalogue-changed" // an entry is not what it was when the file was approved
 )
 
 // Finding is one thing to tell.
@@ -69,6 +70,9 @@ type Options struct {
 	// Bindings looks a stored ref up (keychain:, file:). It reports false where the store
 	// could not be read without asking the human. nil is a machine without stores.
 	Bindings func(keyring.Ref) (Binding, bool)
+	// Row tells what an entry of the catalogue was when a file was approved, see
+	// config.Trust.Row; nil knows of none.
+	Row func(path, use string) ([]string, bool)
 }
 
 // checker collects.
@@ -96,6 +100,7 @@ func Run(o Options) []Finding {
 		c.shape(s)
 		c.wide(s, compiled)
 		c.known(s, compiled)
+		c.changed(s)
 	}
 	c.sort()
 	return c.found

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"agentvault/cmd/internal/config"
@@ -68,6 +69,35 @@ func (c *checker) shape(s *config.Service) {
 				"service %q: a placeholder of this shape does not look like a key of %s, which its clients may check", s.Name, e.Title)
 			return
 		}
+	}
+}
+
+// changed looks for entries of the catalogue that are not what the human approved. They
+// come with a new agentvault, and the file that uses them stays as it is.
+func (c *checker) changed(s *config.Service) {
+	e, ok := config.Lookup(s.Use)
+	if !ok || c.Row == nil {
+		return
+	}
+	was, ok := c.Row(s.Source, s.Use)
+	if !ok {
+		return
+	}
+	now := e.Row()
+	var parts []string
+	for _, line := range now {
+		if !slices.Contains(was, line) {
+			parts = append(parts, "new: "+line)
+		}
+	}
+	for _, line := range was {
+		if !slices.Contains(now, line) {
+			parts = append(parts, "gone: "+line)
+		}
+	}
+	if len(parts) > 0 {
+		c.add(s.At("use"), Warning, CatalogueChanged, fmt.Sprintf("agentvault services %s shows it; to accept it: agentvault trust %s", s.Use, s.Pos.File),
+			"service %q: the catalogue's %s is not what it was when this file was approved: %s", s.Name, s.Use, strings.Join(parts, "; "))
 	}
 }
 

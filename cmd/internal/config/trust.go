@@ -45,7 +45,10 @@ func (t *Trust) Approve(path string, content []byte) error {
 	if slices.Contains(list, a) {
 		return nil
 	}
-	return t.write(append(list, a))
+	if err := t.write(append(list, a)); err != nil {
+		return err
+	}
+	return t.remember(t.rows(), path, content)
 }
 
 // Revoke forgets every content of the path and reports whether there was one.
