@@ -155,11 +155,11 @@ type explanation struct {
 	*viewedConfig
 	match    rule.Match
 	bindings func() func(keyring.Ref) (check.Binding, bool)
-	steps    []step
+	steps    []decision
 }
 
 func (e *explanation) row(key, format string, args ...any) {
-	e.steps = append(e.steps, step{key, fmt.Sprintf(format, args...)})
+	e.steps = append(e.steps, decision{key, fmt.Sprintf(format, args...)})
 }
 
 // decide goes through what decides, and reports whether the call is covered and allowed.

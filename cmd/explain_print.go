@@ -35,13 +35,13 @@ func (e *explanation) json(w io.Writer, good bool, config string) error {
 		Service   string `json:"service"`
 		Rule      string `json:"rule"`
 		Unmatched string `json:"unmatched"`
-		Steps     []step `json:"steps"`
+		Steps     []decision `json:"steps"`
 		Config    string `json:"config"`
 	}{e.method, url, good, e.match.Service, e.match.Rule, e.compiled.Unmatched, e.steps, config})
 }
 
-// step is one thing that decides about a call.
-type step struct {
+// decision is one thing that decides about a call.
+type decision struct {
 	What string `json:"what"`
 	Text string `json:"text"`
 }
