@@ -61,6 +61,21 @@ func (p *inside) last(want ...string) {
 	})
 }
 
+// asksUntil types a question until the answer is ok: a program hears of its new size when it likes,
+// and draws over an answer that came before.
+func (p *inside) asksUntil(what string, ok func(rows []string) bool, keys ...string) {
+	p.t.Helper()
+	var again time.Time
+	p.shows(what, func(rows []string) bool {
+		if time.Now().After(again) {
+			p.keys(keys...)
+			again = time.Now().Add(2 * time.Second)
+			return false
+		}
+		return ok(rows)
+	})
+}
+
 func (p *inside) has(text string) {
 	p.t.Helper()
 	p.shows(text, func(rows []string) bool { return strings.Contains(strings.Join(rows, "\n"), text) })
@@ -160,8 +175,7 @@ func TestVim(t *testing.T) {
 	cursor("hello")
 	for _, size := range sizes {
 		p.resize(size[0], size[1])
-		p.keys(":set lines?", "Enter")
-		p.last(fmt.Sprintf("  lines=%d", size[1]-1))
+		p.asksUntil("its size", func(rows []string) bool { return rows[len(rows)-1] == fmt.Sprintf("  lines=%d", size[1]-1) }, ":set lines?", "Enter")
 	}
 	cursor("hello")
 	p.inspect()
@@ -244,16 +258,8 @@ func TestTmux(t *testing.T) {
 	inner("22 100", "child$")
 	for _, size := range sizes {
 		p.resize(size[0], size[1])
-		// The inner tmux tells its panes of a size when it likes: ask until it has.
-		want, again := []string{fmt.Sprintf("%d %d", size[1]-2, size[0]), "child$"}, time.Time{}
-		p.shows(fmt.Sprintf("%q in the inner pane", want), func(rows []string) bool {
-			if time.Now().After(again) {
-				p.keys("clear; stty size", "Enter")
-				again = time.Now().Add(2 * time.Second)
-				return false
-			}
-			return ends(rows, want)
-		})
+		want := []string{fmt.Sprintf("%d %d", size[1]-2, size[0]), "child$"}
+		p.asksUntil(fmt.Sprintf("%q in the inner pane", want), func(rows []string) bool { return ends(rows, want) }, "clear; stty size", "Enter")
 	}
 	p.keys("seq 1 20000; echo do\"\"ne", "Enter")
 	inner("20000", "done", "child$")

@@ -77,7 +77,7 @@ read line
 	s.keys("3")
 	s.shows("● example", "cached", "env:API_KEY")
 	s.keys("q")
-	s.until("ready$")
+	s.over() // before that, keys are still read by watch
 	s.keys("exit", "Enter")
 	s.until("the agent waits") // the first window is back
 	s.keys("Enter")

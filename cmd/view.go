@@ -34,8 +34,8 @@ func chooseView(env Env, ui string) (view, error) {
 	case "panel":
 		return needs(panelView)
 	case "split":
-		if env.get("TMUX") == "" {
-			return nil, usagef("start tmux first, or open another terminal and run: agentvault watch", "--ui split needs tmux")
+		if findSplitter(env) == nil {
+			return nil, usagef("start tmux first, or open another terminal and run: agentvault watch", "--ui split needs a terminal that can be asked for a pane (one of: tmux, zellij, kitty, WezTerm, iTerm2)")
 		}
 		return needs(splitView)
 	case "auto":

@@ -2,10 +2,9 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/term"
 
@@ -60,7 +59,7 @@ func panelView(ctx context.Context, l *live, environ []string) (int, error) {
 	return code, err
 }
 
-// splitView opens the view in a pane of tmux beneath the child, which keeps its terminal.
+// splitView opens the view in a pane beneath the child, which keeps its terminal.
 func splitView(ctx context.Context, l *live, environ []string) (int, error) {
 	if l.feed == nil {
 		return 0, fmt.Errorf("split: the session has no socket to watch")
@@ -69,23 +68,14 @@ func splitView(ctx context.Context, l *live, environ []string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("split: %w", err)
 	}
-	// Found now: by the end of the session the child may have put another one before it.
-	program, err := exec.LookPath("tmux")
-	if err != nil {
-		return 0, fmt.Errorf("split: %w", err)
+	s := findSplitter(l.env)
+	if s == nil { // chooseView has looked already
+		return 0, errors.New("split: nobody can be asked for a pane")
 	}
-	environment := l.env.only("PATH", "HOME", "TERM", "LANG", "TMUX", "TMUX_PANE", "TMUX_TMPDIR")
-	args := []string{"split-window", "-d", "-v", "-l", "33%", "-P", "-F", "#{pane_id}", self, "watch", shortID(l.id)}
-	tmux := exec.CommandContext(ctx, program, args...)
-	tmux.Env = environment
-	out, err := tmux.CombinedOutput()
+	p, err := s.openPane(ctx, l.env, []string{self, "watch", "--close", shortID(l.id)})
 	if err != nil {
-		return 0, fmt.Errorf("split: tmux: %s", printable(strings.TrimSpace(string(out))))
+		return 0, err
 	}
-	defer func() {
-		kill := exec.Command(program, "kill-pane", "-t", strings.TrimSpace(string(out)))
-		kill.Env = environment
-		_ = kill.Run() // the human may have closed it
-	}()
+	defer p.close()
 	return plainView(ctx, l, environ)
 }

@@ -27,16 +27,17 @@ func newWatchCommand(env Env) *cli.Command {
 		Description: `SESSION is the id that run shows at its end, or the beginning of it. Without one the
 only running session is shown. Where standard output is no terminal, each call is one
 line of text.`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "close", Usage: "end with the session, instead of staying to be read"}},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
 				return usagef("agentvault watch SESSION", "watch: too many arguments")
 			}
-			return watch(c.Context, env, c.Args().First())
+			return watch(c.Context, env, c.Args().First(), c.Bool("close"))
 		},
 	}
 }
 
-func watch(ctx context.Context, env Env, id string) error {
+func watch(ctx context.Context, env Env, id string, shut bool) error {
 	w, err := openFeed(env, id)
 	if err != nil {
 		return err
@@ -51,10 +52,31 @@ func watch(ctx context.Context, env Env, id string) error {
 	if !env.interactive() {
 		return watchLines(env, backlog, w.events)
 	}
+	var events <-chan event.Event = w.events
+	if shut {
+		ctx, events = untilEnd(ctx, events)
+	}
 	return tui.RunInspector(ctx, tui.Config{
-		Events: w.events, Dropped: w.dropped.Load, Backlog: backlog, Title: title(strings.Fields(w.Command)), In: env.Stdin, Out: env.Stdout,
+		Events: events, Dropped: w.dropped.Load, Backlog: backlog, Title: title(strings.Fields(w.Command)), In: env.Stdin, Out: env.Stdout,
 		Template: discover.Template, Env: env.get, Cover: wouldCover, Head: w.head, Services: w.standing,
 	})
+}
+
+// untilEnd hands events on and ends the context after the last one.
+func untilEnd(ctx context.Context, events <-chan event.Event) (context.Context, <-chan event.Event) {
+	ctx, cancel := context.WithCancel(ctx)
+	handed := make(chan event.Event)
+	go func() {
+		defer cancel()
+		for e := range events {
+			select {
+			case handed <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, handed
 }
 
 // wouldCover is the TOML for a call of a session whose configuration is not at hand: what
