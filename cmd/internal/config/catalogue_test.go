@@ -2,7 +2,9 @@ package config
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/url"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -191,6 +193,13 @@ func TestVerified(t *testing.T) {
 	}
 	if n < 120 {
 		t.Errorf("%d rows are verified, want 120", n)
+	}
+	doc, err := os.ReadFile("../../../docs/catalogue.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("Of %d rows, %d were compared", len(Catalogue()), n); !strings.Contains(string(doc), want) {
+		t.Errorf("docs/catalogue.md does not say %q", want)
 	}
 }
 
