@@ -29,14 +29,14 @@ func (e *explanation) json(w io.Writer, good bool, config string) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
-		Method    string `json:"method"`
-		URL       string `json:"url"`
-		Covered   bool   `json:"covered"`
-		Service   string `json:"service"`
-		Rule      string `json:"rule"`
-		Unmatched string `json:"unmatched"`
+		Method    string     `json:"method"`
+		URL       string     `json:"url"`
+		Covered   bool       `json:"covered"`
+		Service   string     `json:"service"`
+		Rule      string     `json:"rule"`
+		Unmatched string     `json:"unmatched"`
 		Steps     []decision `json:"steps"`
-		Config    string `json:"config"`
+		Config    string     `json:"config"`
 	}{e.method, url, good, e.match.Service, e.match.Rule, e.compiled.Unmatched, e.steps, config})
 }
 
