@@ -209,6 +209,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Unlock()
 	case "/echo":
 		fmt.Fprintln(rw, r.Header.Get("Authorization"))
+	case "/whoami": // an account has the first part of its key for a name
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "-")
+		rw.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(rw, `{"login":%q,"plan":{"seats":3}}`, name)
 	case "/slow":
 		rw.WriteHeader(200)
 		rw.(http.Flusher).Flush()

@@ -92,6 +92,8 @@ func (x *trial) checkInjection(a answer, at target) {
 		x.add(name, Failed, fmt.Sprintf("service %q sent %s", e.Service, e.Secret), "", 0)
 	case places > 1 && !x.s.Copies:
 		x.add(name, Failed, fmt.Sprintf("it stood in %d places: %s", places, e.Where), "", 0)
+	case e.State == event.Previous:
+		x.add(name, Failed, "the server refused the newest value, and the one before it was sent", "put the right value where "+x.s.Secret.String()+" is kept", 0)
 	case want != "" && e.Where != want:
 		x.add(name, Failed, fmt.Sprintf("it stood in %s, and the service says %s", e.Where, want), "", 0)
 	default:
@@ -107,6 +109,15 @@ func (x *trial) sent(e event.Event) string {
 	}
 	if x.endpoint != nil && x.endpoint.ClientCert {
 		parts = append(parts, "the client certificate of the connection")
+	}
+	if e.Label != "" {
+		parts = append(parts, "a "+e.Label+" key")
+	}
+	if x.secret.Version != "" {
+		parts = append(parts, "version "+x.secret.Version)
+	}
+	if e.State != "" {
+		parts = append(parts, string(e.State))
 	}
 	if !x.secret.Set.IsZero() {
 		parts = append(parts, "set "+x.secret.Set.UTC().Format("2006-01-02 15:04Z"))
