@@ -149,6 +149,7 @@ func TestChecksCanFail(t *testing.T) {
 		{"another secret", fakeProxy{body: good, bend: func(e *event.Event) { e.Secret = "env:OTHER" }}, []string{once}, `service "example" sent env:OTHER`},
 		{"another service", fakeProxy{body: good, bend: func(e *event.Event) { e.Service = "other" }}, []string{once}, `service "other" sent env:API_KEY`},
 		{"another place", fakeProxy{body: good, bend: func(e *event.Event) { e.Where = "query key" }}, []string{once}, "it stood in query key, and the service says header Authorization"},
+		{"the value before the newest", fakeProxy{body: good, bend: func(e *event.Event) { e.State = event.Previous }}, []string{once}, "the server refused the newest value"},
 		{"two places", fakeProxy{body: good, bend: func(e *event.Event) { e.Where = "header Authorization, query key" }}, []string{once}, "it stood in 2 places"},
 		{"two requests", fakeProxy{body: good, twice: true}, []string{once}, "2 requests with a credential went out"},
 		{"an echo in the body", fakeProxy{body: `{"login":"bot","key":"` + sentinel + `"}`}, []string{clean}, "the answer's body holds the secret"},
