@@ -79,3 +79,21 @@ func BenchmarkDownload(b *testing.B) {
 		_ = resp.Body.Close()
 	}
 }
+
+// What a watcher costs each call: the headers of a real request and its answer are taken down.
+func BenchmarkKeepHeads(b *testing.B) {
+	p := new(Proxy)
+	b.Cleanup(p.Watch())
+	in := http.Header{"Accept": {"application/json"}, "Anthropic-Version": {"2023-06-01"}, "Anthropic-Beta": {"a,b,c"}, "Content-Type": {"application/json"},
+		"Content-Length": {"12345"}, "User-Agent": {"claude-cli/2.1.0 (external, cli)"}, "X-Api-Key": {placeholder}, "X-Stainless-Lang": {"js"}, "X-Stainless-Os": {"Linux"}, "Accept-Encoding": {"gzip, br"}}
+	out := &http.Request{Header: in.Clone()}
+	answer := http.Header{"Date": {"Sun, 22 Nov 2026 10:00:00 GMT"}, "Content-Type": {"text/event-stream"}, "Cache-Control": {"no-cache"}, "Request-Id": {"req_0123456789"}, "Server": {"cloudflare"},
+		"Set-Cookie": {"__cf=0123456789; path=/; HttpOnly"}, "Cf-Ray": {"0123456789-AMS"}, "Strict-Transport-Security": {"max-age=31536000"}}
+	x := &exchange{proxy: p, call: call{proxy: p}, in: &http.Request{Header: in}, service: &Service{Name: "anthropic"}, injected: true}
+	b.ReportAllocs()
+	for b.Loop() {
+		x.call.event.Call++
+		x.keepRequest(out)
+		x.keepResponse(answer)
+	}
+}

@@ -41,6 +41,7 @@ type kept struct {
 	rule              string
 	request, response []event.Field
 	more              int
+	size              int // of the list that is being filled
 }
 
 // headMasks finds whatever must not be shown, wherever it stands. It belongs to what was
@@ -121,8 +122,9 @@ func (x *exchange) keepRequest(out *http.Request) {
 	if x.injected {
 		service = x.service.Name
 	}
+	slot, _ := strings.CutPrefix(x.call.event.Where, "header ")
 	for name, values := range out.Header {
-		ours := service != "" && (!same(values, x.in.Header[name]) || x.call.event.Where == "header "+name)
+		ours := service != "" && (!same(values, x.in.Header[name]) || slot == name)
 		for _, v := range values {
 			k.request = k.add(k.request, name, x.shown(name, v, service, ours))
 		}
@@ -183,18 +185,20 @@ func (h *heads) take(call uint64) *kept {
 // add keeps a line, or counts it where there is no room. Headers that belong to one
 // connection are left out: one of them is the session's own token.
 func (k *kept) add(fields []event.Field, name, value string) []event.Field {
-	if slices.Contains(hops, http.CanonicalHeaderKey(name)) {
+	switch name { // as hops has them; net/http gives names in this form
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
 		return fields
 	}
 	name, value = shorten(name, 64), shorten(value, headValue)
-	size := len(name) + len(value)
-	for _, f := range fields {
-		size += len(f.Name) + len(f.Value)
+	if len(fields) == 0 {
+		k.size = 0
 	}
+	size := k.size + len(name) + len(value)
 	if len(fields) == headLines || size > headBytes {
 		k.more++
 		return fields
 	}
+	k.size = size
 	return append(fields, event.Field{Name: name, Value: value})
 }
 
@@ -282,11 +286,16 @@ func secretive(name string) bool {
 	if inject.CredentialHeader(name) {
 		return true
 	}
-	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '-' || r == '_' }) {
-		switch strings.ToLower(word) {
-		case "session", "sessionid", "sid", "signature", "csrf", "xsrf", "assertion", "ticket", "otp", "nonce", "bearer":
-			return true
+	for start, i := 0, 0; i <= len(name); i++ {
+		if i < len(name) && name[i] != '-' && name[i] != '_' {
+			continue
 		}
+		for _, word := range [...]string{"session", "sessionid", "sid", "signature", "csrf", "xsrf", "assertion", "ticket", "otp", "nonce", "bearer"} {
+			if len(word) == i-start && strings.EqualFold(name[start:i], word) {
+				return true
+			}
+		}
+		start = i + 1
 	}
 	return false
 }
