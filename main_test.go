@@ -43,7 +43,9 @@ func TestMain(m *testing.M) {
 // has a home of its own, no keychain, and a network in which every name leads to one
 // fake upstream with TLS, through a proxy that the parent's environment names.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+	deadline, _ := t.Deadline()
+	testscript.RunT(&scriptT{T: t}, testscript.Params{
+		Deadline:            deadline,
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -63,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"waits":        waits,
 			"rotate":       rotate,
 			"unbound":      unbound,
+			"may-hold":     mayHold,
 			"upstream-forgets": func(ts *testscript.TestScript, _ bool, _ []string) {
 				w := ts.Value(worldKey{}).(*world)
 				w.mu.Lock()
@@ -81,6 +84,11 @@ func setup(e *testscript.Env) error {
 		return err
 	}
 	e.Defer(w.close)
+	came := filesIn(e.WorkDir)
+	e.Defer(func() {
+		t := e.T().(*scriptT)
+		t.found = append(seenByAgents(e.WorkDir, w.may), search(e.WorkDir, came, w.may)...)
+	})
 	e.Values[worldKey{}] = w
 	example, err := filepath.Abs("agentvault.toml.example")
 	if err != nil {
@@ -98,6 +106,7 @@ func setup(e *testscript.Env) error {
 		"HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR="+runtime,
 		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(runtime, "no-bus"),
 		"HTTPS_PROXY=http://"+w.door.Addr().String(), "SSL_CERT_FILE="+w.roots, "NO_COLOR=1",
+		"AV_WORK="+e.WorkDir,
 		"REAL_BUS="+os.Getenv("DBUS_SESSION_BUS_ADDRESS"), "EXAMPLE="+example,
 	)
 	return nil
@@ -111,8 +120,9 @@ type world struct {
 
 	mu    sync.Mutex
 	seen  strings.Builder
-	value string // of Infisical's API_KEY; "" is the first one, "-" a server that is down
-	takes string // what /private takes; "" is what Infisical has
+	value string   // of Infisical's API_KEY; "" is the first one, "-" a server that is down
+	may   []string // files that may hold a secret
+	takes string   // what /private takes; "" is what Infisical has
 }
 
 func newWorld(dir string) (*world, error) {
@@ -203,9 +213,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+cmp.Or(takes, value) {
 			rw.WriteHeader(http.StatusUnauthorized)
 		}
-	case "/rotate": // and the next value is this; the old one is refused from now on
+	case "/rotate": // and the old value is refused from now on
 		w.mu.Lock()
-		w.value = r.URL.Query().Get("to")
+		w.value = "s3cret-sentinel-" + r.URL.Query().Get("to")
 		w.mu.Unlock()
 	case "/echo":
 		fmt.Fprintln(rw, r.Header.Get("Authorization"))
@@ -381,6 +391,7 @@ func ends(ts *testscript.TestScript, neg bool, args []string) {
 
 // fakeAgent is the child of the scripts.
 func fakeAgent(args []string) int {
+	lookAround()
 	client := &http.Client{Timeout: 30 * time.Second}
 	switch args[0] {
 	case "get", "post", "delete": // get URL [NAME VALUE]...; $NAME in a value is from the environment
