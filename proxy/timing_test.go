@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -22,16 +23,30 @@ func TestTiming(t *testing.T) {
 		}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			headSeen := make(chan struct{}, 1)
 			tt.o.handler = func(w http.ResponseWriter, _ *http.Request) {
 				time.Sleep(wait)
 				w.WriteHeader(200)
 				_ = http.NewResponseController(w).Flush()
+				<-headSeen // or a slow reader sees both at once
 				time.Sleep(body)
 				_, _ = w.Write([]byte("ok"))
 			}
 			s := start(t, tt.o)
 			c := s.client(1)
-			s.do(c, "GET", s.upstream.URL+"/", nil)
+			get := func() {
+				t.Helper()
+				resp, err := c.Get(s.upstream.URL + "/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = resp.Body.Close() }()
+				headSeen <- struct{}{}
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			get()
 			first := s.last()
 			x := first.Timing
 			if x == nil || x.Connect <= 0 || x.TLS <= 0 || x.Wait < wait || x.Body < body || x.Kept {
@@ -43,7 +58,7 @@ func TestTiming(t *testing.T) {
 			if parent := tt.o.config != nil; x.Ahead == parent {
 				t.Errorf("made ahead: %t, behind a proxy: %t", x.Ahead, parent)
 			}
-			s.do(c, "GET", s.upstream.URL+"/", nil)
+			get()
 			if x := s.last().Timing; x == nil || x.Connect+x.TLS+x.Name > 0 || x.Wait < wait || !x.Kept || x.Ahead {
 				t.Errorf("on the same connection: %+v", x)
 			}
