@@ -33,7 +33,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	case x.in.Method == http.MethodHead || resp.ContentLength == 0:
 		w.WriteHeader(resp.StatusCode)
 	case g != nil && encodings(resp.Header) != "":
-		err = x.deliverDecoded(w, resp, g)
+		err = x.deliverEncoded(w, resp, g)
 	case 0 < resp.ContentLength && resp.ContentLength <= smallBody && (g == nil || !enveloped(resp.Header.Get("Content-Type"))):
 		err = x.deliverSmall(w, resp, g)
 	default:

@@ -188,8 +188,17 @@ func refusedHost(host string) (Answer, bool) {
 }
 
 // program is the first word of the User-Agent, the way most clients name themselves.
+// Browsers all begin with the same one and name themselves further on.
 func program(r *http.Request) string {
 	agent := r.UserAgent()
+	if strings.HasPrefix(agent, "Mozilla/") {
+		for _, browser := range [...]string{"Edg/", "HeadlessChrome/", "Chrome/", "Firefox/"} {
+			if i := strings.Index(agent, browser); i >= 0 {
+				agent = agent[i:]
+				break
+			}
+		}
+	}
 	if i := strings.IndexAny(agent, " (;,"); i >= 0 {
 		agent = agent[:i]
 	}

@@ -90,6 +90,7 @@ func (x *exchange) outgoing() *http.Request {
 		Scheme: name, Host: authority,
 		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
 	}
+	out.Host = authority // the same name, in the spelling that the rules saw
 	// The lists of lines are shared: who changes one makes a new one.
 	out.Header = maps.Clone(r.Header)
 	out.Body, out.GetBody, out.Trailer, out.TransferEncoding = nil, nil, x.trailer, nil

@@ -57,6 +57,7 @@ type fetch struct {
 	done   chan struct{}
 	// Written before done is closed.
 	token          keyring.Secret
+	issued         time.Time
 	expires, renew time.Time
 	err            error
 }
@@ -93,11 +94,19 @@ func (c *Cache) Token(ctx context.Context, secret keyring.Secret) (keyring.Secre
 	}
 }
 
-// Drop forgets the token, for when a service refuses it before its end.
+// dropAge is how old a token has to be before a refusal makes it worth another exchange. A
+// service that refuses a fresh token refuses the next one too, and an agent that goes on
+// asking would have its issuer asked as often; refresh tokens are used up by it.
+const dropAge = time.Minute
+
+// Drop forgets the token, for when a service refuses it before its end. A token that was
+// only just issued is kept.
 func (c *Cache) Drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept = nil
+	if c.kept != nil && c.now().Sub(c.kept.issued) >= dropAge {
+		c.kept = nil
+	}
 }
 
 func (c *Cache) run(ctx context.Context, f *fetch) {
@@ -110,7 +119,7 @@ func (c *Cache) run(ctx context.Context, f *fetch) {
 		life = f.expires.Sub(now)
 		life = max(life-tokenMargin, life/2)
 	}
-	f.renew = now.Add(life)
+	f.issued, f.renew = now, now.Add(life)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -383,8 +383,12 @@ func TestCacheLife(t *testing.T) {
 				get("a", "a-2")
 				get("b", "b-3") // another secret
 				c.Drop()
+				get("b", "b-3") // one that is fresh is not worth another exchange
+				time.Sleep(dropAge)
+				c.Drop()
 				get("b", "b-4")
 				src.err = errors.New("broken")
+				time.Sleep(dropAge)
 				c.Drop()
 				if _, _, err := c.Token(t.Context(), secret("b")); !errors.Is(err, src.err) {
 					t.Fatalf("got %v", err)
@@ -425,6 +429,7 @@ func TestCacheSingleFlight(t *testing.T) {
 			t.Errorf("got %d exchanges, want 1", n)
 		}
 		src.wait = time.Hour
+		time.Sleep(dropAge)
 		c.Drop()
 		if _, _, err := c.Token(t.Context(), secret("a")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("an issuer that does not answer: got %v", err)
