@@ -73,6 +73,9 @@ func testServices(ctx context.Context, env Env, o testOptions) error {
 	if err != nil {
 		return err
 	}
+	if compiled, err = prove.AllowIdentity(compiled); err != nil {
+		return &configError{err}
+	}
 	if compiled, err = atStaging(compiled, names, o.upstreams); err != nil {
 		return err
 	}

@@ -321,8 +321,13 @@ func (r *report) state(endpoints []Endpoint, x row) (state string, warn bool) {
 	for i := range endpoints {
 		if e := &endpoints[i]; e.Host == x.host && e.Port == x.port {
 			calls = calls || e.Kind == Call
-			if e.Service != "" && !slices.Contains(services, e.Service) {
-				services = append(services, event.Escape(e.Service))
+			name := event.Escape(e.Service)
+			if r.o.coveredNow(e) {
+				name, _ = r.o.Now(e)
+				name = event.Escape(name)
+			}
+			if name != "" && !slices.Contains(services, name) {
+				services = append(services, name)
 			}
 		}
 	}
