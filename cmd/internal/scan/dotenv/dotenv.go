@@ -210,7 +210,7 @@ func (p *parser) double(v *Var) ([]byte, error) {
 			continue
 		case c == '\n':
 			p.line++
-		case c == '$' && isMade(p.b[p.at:]), c == '`':
+		case beginsMade(p.b[p.at:]), c == '`':
 			v.Made = true
 		}
 		text = append(text, c)
@@ -236,12 +236,16 @@ func unescape(c byte) []byte {
 
 // isMade finds $NAME, ${NAME} and $(command).
 func isMade(text []byte) bool {
-	for i, c := range text {
-		if c == '$' && i+1 < len(text) && (isNameByte(text[i+1], true) || strings.IndexByte("{(", text[i+1]) >= 0) {
+	for i := range text {
+		if beginsMade(text[i:]) {
 			return true
 		}
 	}
 	return false
+}
+
+func beginsMade(text []byte) bool {
+	return text[0] == '$' && len(text) > 1 && (isNameByte(text[1], true) || strings.IndexByte("{(", text[1]) >= 0)
 }
 
 // rest reads what stands behind a value, which is a comment or nothing.

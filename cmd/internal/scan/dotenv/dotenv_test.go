@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 		{"crlf", "A=b\r\nB='c'\r\nC=\r\n", []string{"A=b@1", "B=c@2", "C=@3"}},
 		{"byte order mark", "\xef\xbb\xbfA=b", []string{"A=b@1"}},
 		{"made of others", "A=$B\nC=\"x${D}\"\nE=\"$(cmd)\"\nF='$G'\nH=5$\nI=\"\\$J\"", []string{"!A=$B@1", "!C=x${D}@2", "!E=$(cmd)@3", "F=$G@4", "H=5$@5", "I=$J@6"}},
+		{"a dollar, and a variable further down", "A=\"5 $ a\"\nB=$C", []string{"A=5 $ a@1", "!B=$C@2"}},
 		{"exported elsewhere", "export A\nB=c", []string{"B=c@2"}},
 		{"equals signs in a value", "A=a=b==", []string{"A=a=b==@1"}},
 		{"twice", "A=1\nA=2", []string{"A=1@1", "A=2@2"}},
