@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -173,6 +174,7 @@ func (s secrets) Get(_ context.Context, ref keyring.Ref) (keyring.Item, error) {
 // serveAgentvault is the proxy as `agentvault run` sets it up: authentication, rules,
 // injection, ten known secrets to search for, the log on disk and the bus.
 func serveAgentvault(l net.Listener) string {
+	debug.SetGCPercent(proxy.GCPercent) // as main does
 	authority := must(ca.New("bench", nil))
 	dir := must(os.MkdirTemp("", "agentvault-bench-"))
 	events := must(event.OpenLog(dir, "bench"))
