@@ -7,7 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .PHONY: build test deps lint unit keychain cross race bench fuzz
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o agentvault .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o agentvault .
 
 test: deps lint unit keychain cross
 
