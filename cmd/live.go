@@ -105,6 +105,7 @@ func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
 	if err = l.configure(o); err != nil {
 		return l, err
 	}
+	l.pruneLogs()
 	authority, err := ca.New(l.id, nil)
 	if err != nil {
 		return l, err

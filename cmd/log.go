@@ -239,6 +239,26 @@ func verifyLog(env Env, c *cli.Context) error {
 	return err
 }
 
+// pruneLogs removes what the user's own file does not want kept. What cannot be removed is
+// said, and no reason not to start.
+func (l *live) pruneLogs() {
+	k := l.compiled.Keeping
+	if k.Age == 0 && k.MiB == 0 || l.env.stateDir() == "" {
+		return
+	}
+	p := auditlog.Prune{Bytes: k.MiB << 20}
+	if k.Age > 0 {
+		p.Before = l.started.Add(-k.Age)
+	}
+	sessions, err := auditlog.Sessions(l.env.sessionsDir())
+	if err == nil {
+		_, err = p.Sessions(sessions, l.started)
+	}
+	if err != nil {
+		l.notice("%v", err)
+	}
+}
+
 func pruneLog(env Env, c *cli.Context) error {
 	var p auditlog.Prune
 	if text := c.String("older-than"); text != "" {

@@ -38,6 +38,7 @@ type File struct {
 	Services  []Service // by name
 	Infisical Infisical
 	Bindings  []Binding // from the user's own file alone
+	Keeping   Keeping   // of logs; from the user's own file alone
 	Sources   []Source  // the user's first
 	Widened   []Widening
 

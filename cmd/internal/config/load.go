@@ -154,7 +154,7 @@ func display(path, dir string) string {
 func read(file string, src Source) (*File, Problems) {
 	doc, root := parse(file, src.Content)
 	f := &File{listed: map[string][]Widening{}}
-	keys, ok := root.table("unmatched", "tunnel", "no_proxy", "pass_env", "service", "infisical", "binding")
+	keys, ok := root.table("unmatched", "tunnel", "no_proxy", "pass_env", "service", "infisical", "binding", "log")
 	if !ok {
 		return f, doc.list
 	}
@@ -178,6 +178,9 @@ func read(file string, src Source) (*File, Problems) {
 	}
 	if n, ok := keys["binding"]; ok {
 		f.Bindings = n.bindings(src.Kind)
+	}
+	if n, ok := keys["log"]; ok {
+		f.Keeping = n.keeping(src.Kind)
 	}
 	return f, doc.list
 }
@@ -209,6 +212,9 @@ func (f *File) merge(part *File, src Source, all *problems) {
 		f.Infisical = part.Infisical
 	}
 	f.Bindings = append(f.Bindings, part.Bindings...)
+	if src.Kind == User {
+		f.Keeping = part.Keeping
+	}
 }
 
 // widen notes what a project's file opens beyond the user's own, before they are merged.

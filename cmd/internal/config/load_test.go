@@ -243,7 +243,7 @@ func TestExample(t *testing.T) {
 	// What the comments hide loads too, in the user's own file.
 	content := string(f.Sources[0].Content)
 	_, binding, _ := strings.Cut(content, "# [binding]")
-	content = strings.Replace(content, "# [binding]"+binding, "[binding]"+strings.ReplaceAll(binding, "# ", ""), 1)
+	content = strings.Replace(content, "# [binding]"+binding, "[binding]"+strings.ReplaceAll(binding, "\n# ", "\n"), 1)
 	if err := verify("example", []byte(content)); err != nil || !strings.Contains(content, "\n\"env:REPORTS_*\"") {
 		t.Errorf("with its comment: %v", err)
 	}

@@ -14,7 +14,8 @@ var badFiles = []struct {
 	want       []string
 	hint       string
 }{
-	{"unknown key", "unmached = \"deny\"", []string{`f.toml:1:1: unknown key "unmached" (one of: unmatched, tunnel, no_proxy, pass_env, service, infisical, binding)`}, `did you mean "unmatched"?`},
+	{"unknown key", "unmached = \"deny\"", []string{`f.toml:1:1: unknown key "unmached" (one of: unmatched, tunnel, no_proxy, pass_env, service, infisical, binding, log)`}, `did you mean "unmatched"?`},
+	{"log in a project", "[log]\nkeep = \"90d\"", []string{`f.toml:1:1: log: only your own file may say how long logs are kept`}, "own configuration folder"},
 	{"unknown key of a service", "[service.a]\nhost = \"h\"\nauth = \"none\"\n  alow = []", []string{`f.toml:4:3: service "a": unknown key "alow" (one of: use, host, auth,`}, `did you mean "allow"?`},
 	{"unknown auth", "[service.github]\nhost   = \"h\"\nsecret = \"env:A\"\nauth   = \"bearr\"", []string{`f.toml:4:10: service "github": unknown auth "bearr" (one of: bearer, basic, header, query, cookie, path, body, sigv4, oauth2, github-app, gcp, mtls, none)`}, `did you mean "bearer"?`},
 	{"unknown auth in a table", "[service.a]\nhost = \"h\"\nauth = { name = \"x\", type = \"headers\" }", []string{`f.toml:3:29: service "a": unknown auth "headers"`}, `did you mean "header"?`},
