@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -300,5 +301,61 @@ func TestCoverFindsItsFile(t *testing.T) {
 	b.path = "elsewhere.toml"
 	if path, approvable := b.target(); path != "elsewhere.toml" || approvable {
 		t.Errorf("--config: %s %t", path, approvable)
+	}
+}
+
+// Whatever host of the catalogue is called, what c shows is TOML that loads, also where the
+// entry wants more than a secret.
+func TestCoverShowsWhatLoads(t *testing.T) {
+	b, _ := newRulebook(t, cabinet{})
+	shown := 0
+	for _, entry := range config.Catalogue() {
+		for _, endpoint := range entry.Endpoints {
+			for _, text := range append(slices.Clone(endpoint.Hosts), strings.Split(entry.OwnHost, "/")[0]) {
+				h, err := rule.ParseHost(strings.Replace(text, "*", "acme", 1))
+				if err != nil || b.compiled.Rules.Covers(h.Name, 443) {
+					continue
+				}
+				call := ended("POST", h.Name, "/v1/things/7", "bearer", 401)
+				if h.Port > 0 {
+					call.Port = h.Port
+				}
+				toml := b.text(call)
+				if _, err := config.Parse("x", []byte(toml)); toml == "" || err != nil {
+					t.Errorf("%s, %s: %v\n%s", entry.Name, text, err, toml)
+				}
+				shown++
+			}
+		}
+	}
+	if shown < 50 {
+		t.Errorf("only %d hosts were tried", shown)
+	}
+}
+
+// While a view has the terminal a notice waits, and the bar shows it meanwhile.
+func TestNoticesWaitForTheView(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	l := &live{env: Env{Stderr: out}, asker: newAsker(nil)}
+	written := func() string {
+		text, err := os.ReadFile(out.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	done := l.drawing()
+	l.notice("one %s", "\x1b[2J")
+	if got := written(); got != "" || l.asker.news() != `one \x1b[2J` {
+		t.Errorf("written %q, the bar shows %q", got, l.asker.news())
+	}
+	done()
+	l.notice("two")
+	if got := written(); got != "agentvault: one \\x1b[2J\nagentvault: two\n" {
+		t.Errorf("written %q", got)
 	}
 }

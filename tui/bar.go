@@ -74,7 +74,7 @@ func (f *Foot) Dock(width, height int) []string {
 func (f *Foot) bottom(width int, newest, unread bool) []string {
 	var rows []string
 	asked := f.Question.rows(&f.Styles, f.key(), width)
-	for _, line := range wrapWords(safe(f.Note), max(width-4, 1), max(1, barMost-2-len(asked))) {
+	for _, line := range wrapWords(safe(f.Note), max(width-4, 1), max(0, barMost-1-len(asked))) {
 		if f.Note != "" {
 			rows = append(rows, f.finish("  "+f.Styles.in(accent, line), width))
 		}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,10 @@ func TestInspectorAnswers(t *testing.T) {
 	m.cfg.Question = func() *Question { return open }
 	m.cfg.Answer = func(key string) string { got = append(got, key); return "allowed once" }
 	press(m, "g")
-	golden(t, "asking-80x24.txt", m.View())
+	for _, size := range [][2]int{{40, 16}, {120, 40}, {80, 24}} {
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		golden(t, fmt.Sprintf("asking-%dx%d.txt", size[0], size[1]), m.View())
+	}
 	press(m, "o", "s", "d", "ctrl+]", "j", "o", "ctrl+]", "x", "d")
 	if len(got) != 0 {
 		t.Fatalf("answered %q", got)

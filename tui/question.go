@@ -56,13 +56,27 @@ func (q *Question) rows(st *Styles, hotkey string, width int) []string {
 		line := st.in(warning, ask) + method + safe(q.Host) + safe(q.Path) + times + st.in(quietly, reason)
 		return []string{sides(line, "  "+st.in(strong, keys)+st.in(quietly, seconds), width)}
 	}
-	line := st.in(warning, ask) + method + target(safe(q.Host), safe(q.Path), min(room, full)) + times
-	below := st.in(strong, keys)
-	if space := width - cells(keys) - 7; space > 0 {
-		reason = left(reason, min(cells(reason), space))
-		below = sides("    "+st.in(quietly, reason), "  "+below+" ", width)
-	} else {
-		below = "  " + below
+	if width < 60 {
+		return q.narrow(st, ask+method, times+seconds, keys, width)
 	}
-	return []string{sides(line, st.in(quietly, seconds), width), fill(below, width)}
+	line := st.in(warning, ask) + method + target(safe(q.Host), safe(q.Path), min(room, full)) + times
+	reason = left(reason, min(cells(reason), max(width-cells(keys)-7, 0)))
+	return []string{
+		sides(line, st.in(quietly, seconds), width),
+		sides("    "+st.in(quietly, reason), "  "+st.in(strong, keys)+" ", width),
+	}
+}
+
+// narrow gives the address a row of its own: whose host it is must be seen. What a longer
+// answer is for stands beside the method.
+func (q *Question) narrow(st *Styles, ask, end, keys string, width int) []string {
+	first := st.in(warning, ask)
+	if room := width - cells(ask) - cells(end) - 6; q.Endpoint != "" && room > 0 {
+		first += st.in(quietly, "s, w: "+cutPath(safe(q.Endpoint), room))
+	}
+	return []string{
+		sides(first, st.in(quietly, end), width),
+		fill("  "+target(safe(q.Host), safe(q.Path), max(width-3, 1)), width),
+		fill("  "+st.in(strong, keys), width),
+	}
 }
