@@ -89,12 +89,17 @@ func (l *live) start(o session.Options) (*session.Child, error) {
 	return child, nil
 }
 
-// warn writes a line for each endpoint that is uncovered or refused, the first time.
+// warn writes a line for each endpoint that is uncovered or refused, the first time, and
+// when the place where a secret is kept goes out of reach and comes back.
 func (l *live) warn() {
 	seen := make(map[string]bool)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.onEvent = func(e event.Event) {
+		if e.State == event.Stale && e.Phase == event.Note || e.State == event.Reachable {
+			l.notice("%s", e.Reason)
+			return
+		}
 		if e.Phase != event.End {
 			return
 		}

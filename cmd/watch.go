@@ -97,6 +97,10 @@ func wouldCover(c tui.Call) string {
 // watchLines prints each call once, when it has ended. The log and the feed overlap.
 func watchLines(env Env, backlog []event.Event, events <-chan event.Event) error {
 	print := func(e event.Event) error {
+		if e.Phase == event.Note && e.State != "" {
+			_, err := fmt.Fprintf(env.Stdout, "%-9s %s\n", e.State, printable(e.Reason))
+			return err
+		}
 		if e.Phase != event.End {
 			return nil
 		}

@@ -65,6 +65,9 @@ func refusal(resp *http.Response) (refused, forbidden bool) {
 // again sends the request with other values, where there are any; nil where there are
 // none, or it cannot be repeated.
 func (x *exchange) again(w http.ResponseWriter, forbidden bool) *http.Response {
+	if !x.body.again() && x.body.short(x.in.ContentLength) {
+		x.body.ahead() // the answer came before the body was read
+	}
 	if !x.body.again() {
 		x.tries.Suspect()
 		return nil

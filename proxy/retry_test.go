@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"agentvault/keyring"
@@ -149,5 +152,70 @@ func TestInspectedCredential(t *testing.T) {
 	resp, body := s.get("/")
 	if e := s.last(); code(t, resp, body) != CodeShape || e.Verdict != event.Denied || e.Label != "" || u.hits() != "" || strings.Contains(body, foreign) {
 		t.Errorf("%s %s %+v", resp.Status, body, e)
+	}
+}
+
+// An upgrade has no body, and is repeated like any other request: a 401 to it is fatal to
+// some clients.
+func TestRefusedUpgrade(t *testing.T) {
+	const rotated = "s3cret-rotated-9876543210"
+	var s *session
+	var hits atomic.Int64
+	s = start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		b := bufio.NewReader(c)
+		for {
+			r, err := http.ReadRequest(b)
+			if err != nil {
+				return
+			}
+			hits.Add(1)
+			if r.Header.Get("Authorization") == "Bearer "+rotated {
+				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+				_, _ = io.Copy(c, b)
+				return
+			}
+			s.secrets.set(valued(rotated))
+			_, _ = io.WriteString(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+		}
+	}})
+	first := wsFrame(true, 2, true, "sent with the request")
+	c, resp, b := s.upgrade("websocket", string(first))
+	if resp.StatusCode != http.StatusSwitchingProtocols || hits.Load() != 2 {
+		t.Fatalf("%s after %d hits", resp.Status, hits.Load())
+	}
+	got := make([]byte, len(first))
+	if _, err := io.ReadFull(b, got); err != nil || string(got) != string(first) {
+		t.Errorf("%v; the frame sent with the request came back as %q", err, got)
+	}
+	_ = c.Close()
+	if e := s.last(); e.State != event.Rotated || e.Verdict != event.Injected {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// gRPC says in a trailer, where there is no body, what others say with a status.
+func TestRefusedGRPC(t *testing.T) {
+	const rotated = "s3cret-rotated-9876543210"
+	for _, tt := range []struct{ name, status, has string }{{"unauthenticated", "16", rotated}, {"denied", "7", rotated}, {"another error", "5", sentinel}} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s *session
+			var hits atomic.Int64
+			s = start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+				hits.Add(1)
+				w.Header().Set("Content-Type", "application/grpc")
+				if r.Header.Get("Authorization") != "Bearer "+rotated {
+					s.secrets.set(valued(tt.has))
+					w.Header().Set("Grpc-Status", tt.status)
+				}
+			}})
+			resp, _ := s.do(s.client(2), "POST", s.upstream.URL+"/a.B/C", strings.NewReader("message"), "Content-Type", "application/grpc", "Te", "trailers")
+			want := int64(2)
+			if tt.has == sentinel {
+				want = 1
+			}
+			if hits.Load() != want || (resp.Header.Get("Grpc-Status") == "") != (want == 2) {
+				t.Errorf("%d hits, grpc-status %q", hits.Load(), resp.Header.Get("Grpc-Status"))
+			}
+		})
 	}
 }
