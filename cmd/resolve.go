@@ -66,7 +66,17 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 	if err := errors.Join(errs...); err != nil {
 		return &configError{err}
 	}
+	l.tellEnds()
 	return nil
+}
+
+// tellEnds says which values end that are read once.
+func (l *live) tellEnds() {
+	l.resolver.Each(func(ref keyring.Ref, item keyring.Item) {
+		if timeToLive(ref.Scheme) == 0 && !item.Expires.IsZero() {
+			l.notice("%s ends at %s and is not read again in this session", ref, item.Expires.Local().Format(time.DateTime))
+		}
+	})
 }
 
 // refsOf are all refs of a service, each once.
