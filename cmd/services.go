@@ -239,7 +239,7 @@ func wrapped(values []string, indent int) string {
 	for i, v := range values {
 		if i > 0 {
 			b.WriteByte(',')
-			if column+len(v)+2 > 80 {
+			if column+len(v)+2 >= 80 { // a comma may follow
 				b.WriteString("\n" + strings.Repeat(" ", indent))
 				column = indent
 			} else {
