@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"agentvault/proxy/event"
@@ -152,6 +153,10 @@ func checkForm(r *http.Request, _ *tunnel) (Answer, bool) {
 		return Answer{Status: http.StatusBadRequest, Code: CodePath,
 			Message: "the request's target is no path", Help: "a path begins with a slash; * is for OPTIONS alone"}, true
 	}
+	if !oneLength(r.Header["Content-Length"]) {
+		return Answer{Status: http.StatusBadRequest, Code: CodeBody,
+			Message: "the request's Content-Length is not one number", Help: "send one Content-Length (RFC 9110 8.6)"}, true
+	}
 	lines := 0
 	for _, values := range r.Header {
 		lines += len(values)
@@ -161,6 +166,19 @@ func checkForm(r *http.Request, _ *tunnel) (Answer, bool) {
 			Message: fmt.Sprintf("the request has %d header lines; the limit is %d", lines, maxHeaders), Help: "send fewer headers"}, true
 	}
 	return Answer{}, false
+}
+
+// oneLength refuses over HTTP/2 what the server refuses over HTTP/1.1: several lengths,
+// and one that is no number, which it would take for none.
+func oneLength(lines []string) bool {
+	switch len(lines) {
+	case 0:
+		return true
+	case 1:
+		_, err := strconv.ParseUint(lines[0], 10, 63)
+		return err == nil
+	}
+	return false
 }
 
 // decide asks the rules. It returns the service that covers the call, nil for a call
