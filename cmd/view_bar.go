@@ -136,7 +136,7 @@ func barView(dock bool) view {
 // do nothing where nothing asks: they came too late, and are nobody else's.
 func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key string) {
 	if key != "" && strings.Contains(tui.AnswerKeys, key) {
-		if l.legible() {
+		if l.legible(f) {
 			l.asker.answer(key)
 		}
 		return
@@ -159,10 +159,13 @@ func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key st
 	f.touch()
 }
 
-// legible says whether the terminal is high enough for a question to be seen.
-func (l *live) legible() bool {
-	_, height, err := term.GetSize(int(l.env.Stdout.Fd()))
-	return err == nil && height >= margin.MinHeight
+// legible says whether the terminal is high enough for all of the question to be seen,
+// above the row of counts: half of it is ours at the most.
+func (l *live) legible(f *footer) bool {
+	width, height, err := term.GetSize(int(l.env.Stdout.Fd()))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return err == nil && height >= margin.MinHeight && f.foot.Question.Height(width)+1 <= height/2
 }
 
 // inspect runs the inspector on what the footer knows, and on what comes meanwhile.

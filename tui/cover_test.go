@@ -136,3 +136,22 @@ func TestInspectorAnswers(t *testing.T) {
 		t.Error("the hotkey does not lead back")
 	}
 }
+
+// The rows that a question takes are known before it is drawn.
+func TestQuestionHeight(t *testing.T) {
+	q := &Question{Method: "POST", Host: "api.stripe.com", Path: "/v1/refunds/7", Endpoint: "/v1/refunds/*", Reason: "rule stripe asks for it", Calls: 3, Waiting: 2, Left: time.Second}
+	for _, width := range []int{1, 20, 36, 40, 59, 60, 80, 99, 100, 200} {
+		got := q.Height(width)
+		st := NewStyles(nil)
+		rows := q.rows(&st, hotkey, width)
+		if got != len(rows) || got > 3 || got < 1 {
+			t.Errorf("%d columns: %d rows, want %d", width, got, len(rows))
+		}
+		if shown := strings.Join(rows, ""); width >= 36 && (!strings.Contains(shown, "refunds") || !strings.Contains(shown, "[o]") && !strings.Contains(shown, "o/s/w/d")) {
+			t.Errorf("%d columns: %q", width, rows)
+		}
+	}
+	if (*Question)(nil).Height(80) != 0 {
+		t.Error("nothing takes rows")
+	}
+}

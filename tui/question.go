@@ -23,6 +23,9 @@ type Question struct {
 	Left     time.Duration // until the answer is no
 }
 
+// Height is how many rows it takes at this width; none where nothing asks.
+func (q *Question) Height(width int) int { return len(q.rows(new(Styles), hotkey, width)) }
+
 // rows asks, in one row where it is wide enough, else in two. What is asked about keeps
 // the room, what goes is who asks.
 func (q *Question) rows(st *Styles, hotkey string, width int) []string {
