@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+	"time"
+
+	"agentvault/keyring"
 )
 
 // One proxied request with everything on: identity, rules, injection, search of the
@@ -29,7 +32,13 @@ func benchmarkRequest(b *testing.B, prepare func(*session)) {
 				return
 			}
 		}
-	}, config: func(c *Config) { c.Sink = nil }})
+	}, config: func(c *Config) {
+		c.Sink = nil
+		secrets := c.Secrets.(*fakeSecrets)
+		open := func() (keyring.Backend, error) { return backend{secrets}, nil }
+		c.Secrets = keyring.NewResolver(keyring.ResolverConfig{TTL: func(string) time.Duration { return time.Hour }, // warm, as in a session
+			Backends: map[string]func() (keyring.Backend, error){"env": open}})
+	}})
 	prepare(s)
 	c := s.tls(s.host, "", "http/1.1")
 	in := bufio.NewReader(c)
@@ -48,6 +57,7 @@ func benchmarkRequest(b *testing.B, prepare func(*session)) {
 	}
 }
 
+// skipHead reads a head, of a request or of an answer.
 func skipHead(in *bufio.Reader) error {
 	for {
 		line, err := in.ReadSlice('\n')
