@@ -170,8 +170,28 @@ func (w *witness) view(_ context.Context, l *live, environ []string) (int, error
 		child.End(time.Second)
 	})
 	defer timer.Stop()
-	return child.Wait(), nil
+	code := child.Wait()
+	w.settle()
+	return code, nil
 }
+
+// settle waits until the proxy has told of a call. A program that refused the certificate
+// may have ended before the proxy has read its alert, and the end of the session would
+// close the connection under it.
+func (w *witness) settle() {
+	for end := time.Now().Add(settleTime); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		w.mu.Lock()
+		told := len(w.ends) > 0
+		w.mu.Unlock()
+		if told {
+			return
+		}
+	}
+}
+
+// settleTime is much longer than the proxy takes to read what lies in a socket, and no
+// longer than a human waits for a program that made no call.
+const settleTime = 2 * time.Second
 
 // verdict is what the proxy saw, and where it saw nothing, what the program said.
 func (w *witness) verdict(words []byte) error {
