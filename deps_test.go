@@ -53,7 +53,7 @@ var layers = map[string][]string{
 	"tui/margin": {},
 	"tui/quiet":  {},
 
-	"bench": {"keyring", "proxy", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule"}, // `make bench`, not a part of the product
+	"bench": {"keyring", "proxy", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "tui", "tui/margin"}, // `make bench`, not a part of the product
 }
 
 // homes says where each heavy dependency lives: one place, so that it can be replaced.
@@ -68,7 +68,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp":                 {"keyring/vault"},
 	"github.com/aws/aws-sdk-go-v2/service": {"keyring/awssm"},
 	"github.com/aws/aws-sdk-go-v2/config":  {"keyring/awssm"},
-	"github.com/creack/pty":                {"cmd/internal/session"},
+	"github.com/creack/pty":                {"cmd/internal/session", "bench"}, // bench is a terminal itself
 	"software.sslmate.com":                 {"cmd/internal/session"},
 	"github.com/klauspost/compress":        {"proxy"},
 	"github.com/andybalholm/brotli":        {"proxy"},

@@ -1,7 +1,8 @@
 //go:build unix
 
 // Command bench measures what agentvault's proxy adds to a connection, beside a plain
-// interceptor made of the standard library's parts, and prints a table.
+// interceptor made of the standard library's parts, and what its view adds to a terminal, and
+// prints a table.
 //
 // Client, upstream and proxies are processes of their own on one machine; every round
 // measures all of them in turns. The table holds medians over the rounds; a ratio is the
@@ -33,12 +34,17 @@ type plan struct {
 	bulk    int64         // bytes of a transfer
 	tunnels int           // idle ones
 	starts  int           // of the whole program, a round
+	keys    int           // typed a round
+	lines   int           // of seq
+	soakFor time.Duration
 }
 
 var (
-	full = plan{rounds: 9, warm: 1500, load: time.Second, cold: 26, events: 50, bulk: 512 << 20, tunnels: 500, starts: 10}
+	full = plan{rounds: 9, warm: 1500, load: time.Second, cold: 26, events: 50, bulk: 512 << 20, tunnels: 500, starts: 10,
+		keys: 300, lines: 2000000, soakFor: time.Minute}
 	// Enough to see a regression, not to publish.
-	quick = plan{rounds: 3, warm: 1000, load: 500 * time.Millisecond, cold: 20, events: 30, bulk: 64 << 20, tunnels: 500, starts: 5}
+	quick = plan{rounds: 3, warm: 1000, load: 500 * time.Millisecond, cold: 20, events: 30, bulk: 64 << 20, tunnels: 500, starts: 5,
+		keys: 100, lines: 200000, soakFor: 6 * time.Second}
 )
 
 func main() {
@@ -78,6 +84,7 @@ func run(p plan, only string) error {
 	}{
 		{"start", b.start}, {"memory", b.memory}, {"warm", b.warm}, {"load16", func() error { return b.load(16) }}, {"load64", func() error { return b.load(64) }},
 		{"cold", b.cold}, {"stream", b.stream}, {"bulk", b.bulk}, {"tunnels", b.tunnels},
+		{"echo", b.echo}, {"seq", b.seq}, {"soak", b.soak},
 	} {
 		if !strings.Contains(m.name, only) {
 			continue

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"agentvault/proxy/event"
 )
 
 // hello is the first line of a process, stat the answer to each line after it.
@@ -29,6 +31,9 @@ type stat struct {
 	RSS, Peak  int64 // KiB
 	Mallocs    uint64
 	Handshakes int64
+	// Of the role "watched".
+	Starts, Ends int64 // events in the log
+	Redraws      int64
 }
 
 // process is one of the programs under measurement.
@@ -91,13 +96,19 @@ func serveRole(role string) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	h := hello{Addr: "127.0.0.1:" + port}
 	handshakes := func() int64 { return 0 }
+	var log *os.File
+	var bus *event.Bus
+	var view *screen
 	switch role {
 	case "upstream":
 		h.CA, handshakes = serveUpstream(l)
 	case "reference":
 		h.CA = serveReference(l)
 	case "agentvault":
-		h.CA = serveAgentvault(l)
+		h.CA, _, _ = serveAgentvault(l)
+	case "watched":
+		h.CA, log, bus = serveAgentvault(l)
+		view = openScreen(bus)
 	}
 	if file := os.Getenv("AGENTVAULT_BENCH_PROFILE"); file != "" && role == "agentvault" {
 		f := must(os.Create(file))
@@ -113,6 +124,10 @@ func serveRole(role string) {
 		}
 		s := measure()
 		s.Handshakes = handshakes()
+		if view != nil {
+			s.Starts, s.Ends = logLines(log)
+			s.Redraws = view.redraws.Load()
+		}
 		_ = out.Encode(s)
 	}
 }

@@ -173,13 +173,14 @@ func (s secrets) Get(_ context.Context, ref keyring.Ref) (keyring.Item, error) {
 
 // serveAgentvault is the proxy as `agentvault run` sets it up: authentication, rules,
 // injection, ten known secrets to search for, the log on disk and the bus.
-func serveAgentvault(l net.Listener) string {
+func serveAgentvault(l net.Listener) (pem string, written *os.File, bus *event.Bus) {
 	debug.SetGCPercent(proxy.GCPercent) // as main does
 	authority := must(ca.New("bench", nil))
 	dir := must(os.MkdirTemp("", "agentvault-bench-"))
 	events := must(event.OpenLog(dir, "bench"))
-	_ = os.RemoveAll(dir) // the open file remains
-	bus := new(event.Bus)
+	written = must(os.Open(events.Path()))
+	_ = os.RemoveAll(dir) // the open files remain
+	bus = new(event.Bus)
 	watching := bus.Subscribe(1024)
 	go func() {
 		for range watching.C {
@@ -219,5 +220,5 @@ func serveAgentvault(l net.Listener) string {
 		p.Know(name.Service, keyring.Item{Value: known[s.Secret.String()]})
 	}
 	go func() { _ = p.Serve(l) }()
-	return string(authority.PEM())
+	return string(authority.PEM()), written, bus
 }
