@@ -18,7 +18,8 @@ type inside struct {
 	moves  bool // it draws by itself: its screen is not compared
 }
 
-// newInside starts a command in a folder with these files, given as name and text, and "text".
+// newInside starts a command in a folder with these files, given as name and text (in which DIR
+// is the folder), and "text".
 func newInside(t *testing.T, program, command string, files ...string) *inside {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -31,7 +32,11 @@ func newInside(t *testing.T, program, command string, files ...string) *inside {
 	}
 	write(t, filepath.Join(p.dir, "text"), text.String())
 	for i := 0; i+1 < len(files); i += 2 {
-		write(t, filepath.Join(p.dir, files[i]), files[i+1])
+		path := filepath.Join(p.dir, files[i])
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, strings.ReplaceAll(files[i+1], "DIR", p.dir))
 	}
 	p.tmux("set", "-g", "window-size", "manual")
 	p.keys("agentvault run -- "+command+"; echo status $?", "Enter")
@@ -273,4 +278,58 @@ func TestTmux(t *testing.T) {
 	inner("20000", "done", "child$ vim -u NONE -N -n +30 text", "child$")
 	p.keys("exit", "Enter")
 	p.ended(0)
+}
+
+// The agents themselves, where they are installed. They get an upstream that nobody answers, a
+// key that is none, and a home that has been through their first questions.
+func TestAgents(t *testing.T) {
+	tests := []struct {
+		program, env, file, text string
+		ready                    []string // in its first screen
+	}{
+		{
+			"claude", "ANTHROPIC_API_KEY=none-0123456789abcdefghij ANTHROPIC_BASE_URL=http://127.0.0.1:9 CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1", "home/.claude.json",
+			`{"hasCompletedOnboarding":true,"theme":"dark","projects":{"DIR":{"hasTrustDialogAccepted":true,"hasCompletedProjectOnboarding":true}},"customApiKeyResponses":{"approved":["0123456789abcdefghij"],"rejected":[]}}`,
+			[]string{"Claude Code", "? for shortcuts"},
+		},
+		{
+			"codex", "OPENAI_API_KEY=none", "home/.codex/config.toml", `model = "gpt-5"
+model_provider = "local"
+check_for_update_on_startup = false
+[model_providers.local]
+name = "local"
+base_url = "http://127.0.0.1:9/v1"
+env_key = "OPENAI_API_KEY"
+[projects."DIR"]
+trust_level = "trusted"
+`, []string{"OpenAI Codex"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.program, func(t *testing.T) {
+			p := newInside(t, tt.program, "env HOME=$PWD/home IS_SANDBOX=1 "+tt.env+" "+tt.program, tt.file, tt.text)
+			p.until(append(tt.ready, "^] view")...)
+			p.keys("hello there")
+			p.until("hello there", "^] view")
+			for _, size := range sizes {
+				p.tmux("resize-window", "-x", strconv.Itoa(size[0]), "-y", strconv.Itoa(size[1]))
+				p.poll("it is not there at its new size", func(now string) bool {
+					return strings.Count(now, "\n") == size[1] && strings.Contains(now, "hello there") && strings.Contains(lastRow(now), "^] view")
+				})
+			}
+			p.keys("C-]", "v")
+			p.until("q back", "services")
+			p.keys("q")
+			p.until("hello there", "^] view")
+			p.poll("it does not end", func(now string) bool {
+				if lastRow(now) == "ready$" {
+					return true
+				}
+				p.keys("C-c") // the first empties the line, another one or two end it
+				time.Sleep(300 * time.Millisecond)
+				return false
+			})
+			p.restored()
+		})
+	}
 }

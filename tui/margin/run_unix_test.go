@@ -304,6 +304,7 @@ func TestRestored(t *testing.T) {
 		{"killed", func(r *rig) { r.cmd.Process.Kill() }, ""},
 		{"cancelled", func(r *rig) { r.cancel() }, context.Canceled.Error()},
 		{"panic of Rows", func(r *rig) { r.rows.Store(nil); r.changed <- struct{}{} }, "panic"},
+		{"panic of OnHotkey", func(r *rig) { close(r.pressed); r.typeIn("\x1da") }, "panic"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
