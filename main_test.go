@@ -257,10 +257,11 @@ func unbound(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(s.Set(context.Background(), args[0], keyring.Item{Value: keyring.NewSecret([]byte(firstValue))}))
 }
 
-// infisical speaks as much of Infisical's protocol as one secret needs.
+// infisical speaks as much of Infisical's protocol as one folder needs.
 func infisical(rw http.ResponseWriter, r *http.Request, value string) {
 	var in struct{ ClientID, ClientSecret string }
 	rw.Header().Set("Content-Type", "application/json")
+	q := r.URL.Query()
 	switch {
 	case value == "-":
 		rw.WriteHeader(http.StatusServiceUnavailable)
@@ -277,11 +278,11 @@ func infisical(rw http.ResponseWriter, r *http.Request, value string) {
 	case strings.HasPrefix(r.URL.Path, "/api/v1/dynamic-secrets/leases"):
 		fmt.Fprintf(rw, `{"lease":{"id":"lease-1","version":1,"externalEntityId":"e","expireAt":%q},"dynamicSecret":{"id":"d","name":"orders-db"},"data":{"DB_PASSWORD":%q}}`,
 			time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano), value)
-	case r.URL.Path == "/api/v3/secrets/raw/API_KEY" && r.URL.Query().Get("workspaceId") == "p-1" && r.URL.Query().Get("environment") == "dev":
-		fmt.Fprintf(rw, `{"secret":{"secretKey":"API_KEY","secretValue":%q,"secretPath":"/agents"}}`, value)
+	case r.URL.Path == "/api/v3/secrets/raw" && q.Get("workspaceId") == "p-1" && q.Get("environment") == "dev" && q.Get("secretPath") == "/agents":
+		fmt.Fprintf(rw, `{"secrets":[{"secretKey":"API_KEY","secretValue":%q,"secretPath":"/agents"}],"imports":[]}`, value)
 	default:
 		rw.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(rw, `{"statusCode":404,"message":"Secret not found","error":"NotFound"}`)
+		_, _ = io.WriteString(rw, `{"statusCode":404,"message":"Folder not found","error":"NotFound"}`)
 	}
 }
 

@@ -101,6 +101,7 @@ func ParseRef(s string) (Ref, error) {
 	switch {
 	case strings.TrimSpace(r.Name) == "":
 		return bad("no name")
+	case scheme == "infisical" && r.Name == Folder && r.Field == "": // the service says which key
 	case g.plainName && !isPlain(r.Name):
 		return bad("a name may hold letters, digits, '.', '_' and '-' only")
 	}
@@ -140,8 +141,12 @@ func awsID(name string) string {
 		return ""
 	}
 	// arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME
-	if p := strings.Split(name, ":"); len(p) != 7 || p[0] != "arn" || p[2] != "secretsmanager" || p[3] == "" || p[5] != "secret" || p[6] == "" {
+	p := strings.Split(name, ":")
+	if len(p) != 7 || p[0] != "arn" || p[2] != "secretsmanager" || p[3] == "" || p[5] != "secret" || p[6] == "" {
 		return "not the ARN of a secret"
+	}
+	if strings.Trim(p[3], "abcdefghijklmnopqrstuvwxyz0123456789-") != "" { // it becomes a part of the server's name
+		return "not the name of a region in the ARN"
 	}
 	return ""
 }
@@ -197,6 +202,24 @@ func isPlain(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// Folder in place of a name means a whole folder of Infisical, of which something else says
+// the key: see Ref.Key.
+const Folder = "*"
+
+// Whole reports whether r names a folder and not a secret.
+func (r Ref) Whole() bool { return r.Scheme == "infisical" && r.Name == Folder }
+
+// Key returns the ref of one key of the folder that r names.
+func (r Ref) Key(name string) (Ref, error) {
+	if !r.Whole() {
+		return Ref{}, fmt.Errorf("secret ref %q: not a whole folder", r)
+	}
+	if err := CheckName(name); err != nil {
+		return Ref{}, err
+	}
+	return ParseRef(strings.Replace(r.String(), Folder, name, 1))
 }
 
 // Stored reports whether the ref names an item of a Store, which keeps a binding with

@@ -22,6 +22,7 @@ func TestParseRef(t *testing.T) {
 			Params: url.Values{"project": {"p-1"}, "env": {"dev"}, "path": {"/agents/a b"}}}},
 		{"infisical:db#DB_PASSWORD?project=s&env=dev", Ref{Scheme: "infisical", Name: "db", Field: "DB_PASSWORD",
 			Params: url.Values{"project": {"s"}, "env": {"dev"}}}},
+		{"infisical:*?project=p-1", Ref{Scheme: "infisical", Name: "*", Params: url.Values{"project": {"p-1"}}}},
 		{"vault:secret/agents/billing#api_key", Ref{Scheme: "vault", Name: "secret/agents/billing", Field: "api_key"}},
 		{"vault:secret/one", Ref{Scheme: "vault", Name: "secret/one"}},
 		{"vault:team a/aws/creds/agent#a@b#c", Ref{Scheme: "vault", Name: "team a/aws/creds/agent", Field: "a@b#c"}},
@@ -69,6 +70,9 @@ func TestParseRefErrors(t *testing.T) {
 		{"keychain:a?b=c", "letters, digits", true},
 		{"env:A B", "letters, digits", true},
 		{"infisical:../../v1/x?project=p", "letters, digits", true},
+		{"infisical:*#F?project=p", "letters, digits", true},
+		{"infisical:A*", "letters, digits", true},
+		{"keychain:*", "letters, digits", true},
 		{"infisical:K?a=%zz", "unreadable parameters", true},
 		{"exec:a\nb", "control character", true},
 		{"vault:secret", "no path below the mount (want vault:MOUNT/PATH#FIELD)", true},
@@ -84,6 +88,7 @@ func TestParseRefErrors(t *testing.T) {
 		{"aws:a@", "nothing after @", true},
 		{"aws:a@AWSOLD", `unknown stage "AWSOLD" (one of: AWSCURRENT, AWSPREVIOUS, AWSPENDING)`, true},
 		{"aws:arn:aws:s3:::bucket", "not the ARN of a secret", true},
+		{"aws:arn:aws:secretsmanager:evil.test/:1:secret:x-AbCdEf", "not the name of a region", true},
 		{"aws:prod:db", "not the ARN of a secret", true},
 		{"exec: ", "no name", true},
 	} {
@@ -95,6 +100,25 @@ func TestParseRefErrors(t *testing.T) {
 		if !c.quotes && len(c.in) > 12 && strings.Contains(err.Error(), c.in) {
 			t.Errorf("ParseRef(%q): %v repeats what may be a value", c.in, err)
 		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	folder, err := ParseRef("infisical:*?project=p&path=/a*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := folder.Key("TOKEN"); err != nil || key.String() != "infisical:TOKEN?project=p&path=/a*" || key.Name != "TOKEN" {
+		t.Errorf("Key: %s, %v", key, err)
+	}
+	for _, name := range []string{"", "a/b", "a?env=prod"} {
+		if key, err := folder.Key(name); err == nil {
+			t.Errorf("Key(%q) = %s", name, key)
+		}
+	}
+	one, _ := ParseRef("infisical:TOKEN")
+	if key, err := one.Key("OTHER"); err == nil {
+		t.Errorf("a key of a key: %s", key)
 	}
 }
 

@@ -6,28 +6,39 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-resty/resty/v2"
 	sdk "github.com/infisical/go-sdk"
+	api "github.com/infisical/go-sdk/packages/api/auth"
+	"github.com/infisical/go-sdk/packages/util"
 
 	"agentvault/keyring"
 )
 
-// Method is how a machine identity signs in with a token that something else issued.
+// Method is how a machine identity signs in with what something else says of it.
 type Method string
 
-// The methods of an Identity.
+// The methods of an Identity. The first three present a token; the cloud that the machine
+// runs in vouches for the others.
 const (
 	JWT        Method = "jwt"
 	OIDC       Method = "oidc"
 	Kubernetes Method = "kubernetes"
+	AWS        Method = "aws"
+	GCP        Method = "gcp" // the ID token of the instance's service account
+	Azure      Method = "azure"
 )
 
-// Identity is a machine identity that signs in without a secret of its own: with a CI job's
-// OIDC token, a JWT, or the token of a Kubernetes service account.
+// Identity is a machine identity that signs in without a secret of its own.
 type Identity struct {
 	ID     string
 	Method Method // JWT when empty
-	// Token is called for each sign-in: such tokens are short-lived.
+	// Token is called for each sign-in with JWT, OIDC and Kubernetes: such tokens are
+	// short-lived.
 	Token func(ctx context.Context) (keyring.Secret, error)
+	// AWS is called for each sign-in with AWS.
+	AWS func(ctx context.Context) (AWSIdentity, error)
+	// Resource is what an Azure token is asked for; Azure's management API when empty.
+	Resource string
 }
 
 // token is the access token of the last sign-in.
@@ -65,28 +76,13 @@ func (b *Backend) access(ctx context.Context, site string, refused keyring.Secre
 }
 
 func (b *Backend) signIn(ctx context.Context, site string) (token, error) {
-	what, get := "client secret", b.c.ClientSecret
-	if b.c.Identity != nil {
-		if b.c.Identity.ID == "" {
-			return token{}, errors.New("Infisical's identity has no id")
-		}
-		what, get = "identity token", b.c.Identity.Token
-	}
-	credential, err := own(ctx, what, get)
+	c, err := b.newClient(ctx, site)
 	if err != nil {
 		return token{}, err
 	}
-	c, err := newClient(ctx, b.base, site)
+	got, err := b.login(ctx, c)
 	if err != nil {
 		return token{}, err
-	}
-	got, err := b.login(c.Auth(), credential.Reveal())
-	if err != nil {
-		err = c.explain(err, credential)
-		if errors.Is(err, keyring.ErrDenied) {
-			err = keyring.WithHint(err, "check the machine identity and its "+what+", and from which addresses it may be used")
-		}
-		return token{}, fmt.Errorf("sign in: %w", err)
 	}
 	if got.AccessToken == "" {
 		return token{}, fmt.Errorf("sign in: the server gave no token: %w", keyring.ErrUnavailable)
@@ -99,19 +95,77 @@ func (b *Backend) signIn(ctx context.Context, site string) (token, error) {
 	return t, nil
 }
 
-// login signs in the way that the configuration says.
-func (b *Backend) login(a sdk.AuthInterface, credential string) (sdk.MachineIdentityCredential, error) {
+// login signs in in the way that the configuration says. It calls the functions below the
+// SDK's own, which take what they miss from the environment: a credential for another server,
+// an organisation.
+func (b *Backend) login(ctx context.Context, c client) (sdk.MachineIdentityCredential, error) {
 	if b.c.Identity == nil {
-		return a.UniversalAuthLogin(b.c.ClientID, credential)
+		secret, err := own(ctx, "client secret", b.c.ClientSecret)
+		if err != nil {
+			return sdk.MachineIdentityCredential{}, err
+		}
+		got, err := api.CallUniversalAuthLogin(c.inner, api.UniversalAuthLoginRequest{ClientID: b.c.ClientID, ClientSecret: secret.Reveal()})
+		return got, c.refused(err, "client secret", secret)
 	}
-	switch id := b.c.Identity.ID; b.c.Identity.Method {
+	id := *b.c.Identity
+	// It becomes a part of a metadata service's URL, which the SDK does not escape.
+	if err := keyring.CheckName(id.ID); err != nil {
+		return sdk.MachineIdentityCredential{}, fmt.Errorf("Infisical's identity id: %w", err)
+	}
+	switch id.Method {
+	case AWS:
+		return c.loginAWS(ctx, id)
+	case GCP, Azure:
+		return c.loginCloud(id)
+	}
+	t, err := own(ctx, "identity token", id.Token)
+	if err != nil {
+		return sdk.MachineIdentityCredential{}, err
+	}
+	var got sdk.MachineIdentityCredential
+	switch id.Method {
 	case OIDC:
-		return a.OidcAuthLogin(id, credential)
+		got, err = api.CallOidcAuthLogin(c.inner, api.OidcAuthLoginRequest{IdentityID: id.ID, JWT: t.Reveal()})
 	case Kubernetes:
-		return a.KubernetesRawServiceAccountTokenLogin(id, credential)
+		got, err = api.CallKubernetesAuthLogin(c.inner, api.KubernetesAuthLoginRequest{IdentityID: id.ID, JWT: t.Reveal()})
 	default:
-		return a.JwtAuthLogin(id, credential)
+		got, err = api.CallJwtAuthLogin(c.inner, api.JwtAuthLoginRequest{IdentityID: id.ID, JWT: t.Reveal()})
 	}
+	return got, c.refused(err, "identity token", t)
+}
+
+// loginCloud signs in with a token that the metadata service of a cloud gives this machine.
+func (c client) loginCloud(id Identity) (sdk.MachineIdentityCredential, error) {
+	metadata := util.GetGCPMetadataToken
+	if id.Method == Azure {
+		metadata = func(inner *resty.Client, _ string) (string, error) {
+			return util.GetAzureMetadataToken(inner, id.Resource, "")
+		}
+	}
+	text, err := metadata(c.inner, id.ID)
+	if err != nil {
+		return sdk.MachineIdentityCredential{}, keyring.WithHint(fmt.Errorf("the metadata service of this machine: %w", c.explain(err, keyring.Secret{})),
+			fmt.Sprintf("identity_method = %q works on machines of that cloud alone", id.Method))
+	}
+	t := keyring.NewSecret([]byte(text))
+	var got sdk.MachineIdentityCredential
+	if id.Method == Azure {
+		got, err = api.CallAzureAuthLogin(c.inner, api.AzureAuthLoginRequest{IdentityID: id.ID, JWT: text})
+	} else {
+		got, err = api.CallGCPAuthLogin(c.inner, api.GCPAuthLoginRequest{IdentityID: id.ID, JWT: text})
+	}
+	return got, c.refused(err, "service account in the cloud", t)
+}
+
+// refused says why a sign-in with a credential failed; nil stays nil.
+func (c client) refused(err error, what string, credential keyring.Secret) error {
+	if err == nil {
+		return nil
+	}
+	if err = c.explain(err, credential); errors.Is(err, keyring.ErrDenied) {
+		err = keyring.WithHint(err, "check the machine identity and its "+what+", and from which addresses it may be used")
+	}
+	return fmt.Errorf("sign in: %w", err)
 }
 
 // own gets one of our own credentials. An empty one would make the SDK look for another in

@@ -20,7 +20,7 @@ import (
 
 // lease is what a dynamic secret issued for this session.
 type lease struct {
-	place
+	dynamic
 	id   string
 	data map[string]any
 
@@ -28,25 +28,28 @@ type lease struct {
 	checked      time.Time // when the server last vouched for it; likewise
 }
 
-// place is a dynamic secret.
-type place struct{ name, project, env, path, ttl string }
+// dynamic is a dynamic secret.
+type dynamic struct {
+	place
+	name, ttl string
+}
 
 // ref is how a human names it, without a field.
-func (p place) ref() string {
-	return "infisical:" + p.name + "?" + url.Values{"project": {p.project}, "env": {p.env}, "path": {p.path}}.Encode()
+func (d dynamic) ref() string {
+	return "infisical:" + d.name + "?" + url.Values{"project": {d.project}, "env": {d.env}, "path": {d.path}}.Encode()
 }
 
 // getDynamic gets a field of a lease of this session, which it takes where there is none.
 func (b *Backend) getDynamic(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	p, err := b.place(ref)
+	d, err := b.dynamic(ref)
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	l, err := b.takes.Do(ctx, b.ctx, fmt.Sprint(p), func(ctx context.Context) (*lease, error) {
-		if l := b.held(p); l != nil && b.good(ctx, l) {
+	l, err := b.takes.Do(ctx, b.ctx, fmt.Sprint(d), func(ctx context.Context) (*lease, error) {
+		if l := b.held(d); l != nil && b.good(ctx, l) {
 			return l, nil
 		}
-		return b.take(ctx, p)
+		return b.take(ctx, d)
 	})
 	if err != nil {
 		return keyring.Item{}, err
@@ -62,36 +65,25 @@ func (b *Backend) getDynamic(ctx context.Context, ref keyring.Ref) (keyring.Item
 	return item, nil
 }
 
-// place reads a ref. Its project is a slug: Infisical's API of dynamic secrets knows no ids,
+// dynamic reads a ref. Its project is a slug: Infisical's API of dynamic secrets knows no ids,
 // and what the configuration says for other refs is one.
-func (b *Backend) place(ref keyring.Ref) (place, error) {
+func (b *Backend) dynamic(ref keyring.Ref) (dynamic, error) {
 	if err := checkRef(ref, "project", "env", "path", "ttl"); err != nil {
-		return place{}, err
+		return dynamic{}, err
 	}
-	p := place{ref.Name, ref.Params.Get("project"), ref.Params.Get("env"), ref.Params.Get("path"), ref.Params.Get("ttl")}
-	if p.env == "" {
-		p.env = b.c.Env
+	if ref.Params.Get("project") == "" {
+		return dynamic{}, errors.New("no project: want infisical:NAME#FIELD?project=SLUG&env=SLUG, with the project's slug")
 	}
-	if p.path == "" {
-		p.path = "/"
-	}
-	switch {
-	case p.project == "":
-		return place{}, errors.New("no project: want infisical:NAME#FIELD?project=SLUG&env=SLUG, with the project's slug")
-	case p.env == "":
-		return place{}, errors.New("no environment: want infisical:NAME#FIELD?project=SLUG&env=SLUG")
-	case !strings.HasPrefix(p.path, "/"):
-		return place{}, fmt.Errorf("path %q: want it to start with /", p.path)
-	}
-	return p, nil
+	p, err := b.place(ref)
+	return dynamic{p, ref.Name, ref.Params.Get("ttl")}, err
 }
 
-// held returns the newest lease for p.
-func (b *Backend) held(p place) *lease {
+// held returns the newest lease for d.
+func (b *Backend) held(d dynamic) *lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range slices.Backward(b.leases) {
-		if l.place == p {
+		if l.dynamic == d {
 			return l
 		}
 	}
@@ -119,7 +111,7 @@ func (b *Backend) good(ctx context.Context, l *lease) bool {
 }
 
 // take leases the dynamic secret anew.
-func (b *Backend) take(ctx context.Context, p place) (*lease, error) {
+func (b *Backend) take(ctx context.Context, d dynamic) (*lease, error) {
 	b.mu.Lock()
 	released := b.released
 	b.mu.Unlock()
@@ -128,7 +120,7 @@ func (b *Backend) take(ctx context.Context, p place) (*lease, error) {
 	}
 	l, err := call(ctx, b, func(c client, access keyring.Secret) (*lease, error) {
 		data, _, got, err := c.DynamicSecrets().Leases().Create(sdk.CreateDynamicSecretLeaseOptions{
-			DynamicSecretName: p.name, ProjectSlug: p.project, EnvironmentSlug: p.env, SecretPath: p.path, TTL: p.ttl,
+			DynamicSecretName: d.name, ProjectSlug: d.project, EnvironmentSlug: d.env, SecretPath: d.path, TTL: d.ttl,
 			Config: map[string]any{},
 		})
 		if err != nil {
@@ -138,7 +130,7 @@ func (b *Backend) take(ctx context.Context, p place) (*lease, error) {
 		if len(data) == 0 || keyring.CheckName(got.Id) != nil {
 			return nil, fmt.Errorf("the answer is not a lease; is the site URL right? %w", keyring.ErrUnavailable)
 		}
-		return &lease{place: p, id: got.Id, data: data, Life: leasing.NewLife(time.Until(got.ExpireAt)), checked: time.Now()}, nil
+		return &lease{dynamic: d, id: got.Id, data: data, Life: leasing.NewLife(time.Until(got.ExpireAt)), checked: time.Now()}, nil
 	})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package infisical
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,8 +20,9 @@ func bubble(t *testing.T, test func(t *testing.T, s *server, b *Backend)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := keyringtest.NewPipes()
 		s := newServerAt(t, p)
-		b := New(s.config())
-		b.base.DialContext = p.Dial
+		c := s.config()
+		c.Dial = p.Dial
+		b := New(c)
 		t.Cleanup(func() { _ = b.Close() })
 		test(t, s, b)
 	})
@@ -145,43 +145,5 @@ func TestDynamicSecretErrors(t *testing.T) {
 	s.fail = http.StatusServiceUnavailable
 	if _, err := b.Get(t.Context(), mustRef(t, "infisical:new#X?project=proj-x&env=dev&path=/agents")); !errors.Is(err, keyring.ErrUnavailable) {
 		t.Errorf("a server that is down: %v", err)
-	}
-}
-
-// A machine identity signs in with what another issuer says of it.
-func TestIdentity(t *testing.T) {
-	for method, path := range map[Method]string{JWT: "jwt-auth", OIDC: "oidc-auth", Kubernetes: "kubernetes-auth", "": "jwt-auth"} {
-		t.Run(string(method), func(t *testing.T) {
-			s := newServer(t)
-			s.secrets["/:KEY"] = "v"
-			c := s.config()
-			c.ClientID, c.ClientSecret = "", nil
-			c.Identity = &Identity{ID: clientID, Method: method, Token: fixed(path + "-" + keyringtest.Sentinel)}
-			b := New(c)
-			for range 2 {
-				if item, err := b.Get(t.Context(), mustRef(t, "infisical:KEY")); err != nil || item.Value.Reveal() != "v" {
-					t.Errorf("Get: %v", err)
-				}
-			}
-			if s.logins != 1 {
-				t.Errorf("%d sign-ins, want 1", s.logins)
-			}
-			for want, change := range map[error]func(*Identity){
-				keyring.ErrDenied:   func(i *Identity) { i.Token = fixed("wrong-" + keyringtest.Sentinel) },
-				keyring.ErrEmpty:    func(i *Identity) { i.Token = fixed("") },
-				keyring.ErrNotFound: func(i *Identity) { i.Token = nil },
-				keyring.ErrLocked: func(i *Identity) {
-					i.Token = func(context.Context) (keyring.Secret, error) { return keyring.Secret{}, keyring.ErrLocked }
-				},
-			} {
-				bad := *c.Identity
-				change(&bad)
-				other := c
-				other.Identity = &bad
-				if _, err := New(other).Get(t.Context(), mustRef(t, "infisical:KEY")); !errors.Is(err, want) || strings.Contains(err.Error(), keyringtest.Sentinel) {
-					t.Errorf("error %v, want %v", err, want)
-				}
-			}
-		})
 	}
 }

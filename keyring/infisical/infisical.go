@@ -2,6 +2,10 @@
 // `infisical:KEY?project=ID&env=SLUG&path=/FOLDER`, and fields of dynamic secrets, for refs
 // `infisical:NAME#FIELD?project=SLUG&env=SLUG&path=/FOLDER&ttl=1h`.
 //
+// Folders are read whole: however many keys of one are asked for together, that is one
+// request, and asking again is a conditional one (folder.go). Until Close the values of such
+// a folder are in memory, also of keys that nobody asked for.
+//
 // A dynamic secret is leased once for the session: all its fields come from the same lease,
 // which is renewed in the background and deleted by Release.
 //
@@ -30,8 +34,6 @@ import (
 	"sync"
 	"time"
 
-	sdk "github.com/infisical/go-sdk"
-
 	"agentvault/keyring"
 	"agentvault/keyring/internal/leasing"
 )
@@ -52,30 +54,36 @@ type Config struct {
 	Identity *Identity
 	// AccessToken returns a token that somebody else obtained and renews.
 	AccessToken func(ctx context.Context) (keyring.Secret, error)
-	// Project and Env complete refs that name none.
-	Project, Env string
+	// Project, Env and Path complete refs that name none; Path is / when empty.
+	Project, Env, Path string
 	// RootCAs are the system's when nil.
 	RootCAs *x509.CertPool
 	// Proxy is http.ProxyFromEnvironment when nil.
 	Proxy func(*http.Request) (*url.URL, error)
+	// Dial is a net.Dialer's DialContext when nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Clock is time.Now when nil.
 	Clock func() time.Time
 }
 
 // Backend answers refs with the scheme infisical. It is safe for concurrent use.
 type Backend struct {
-	c    Config
-	base *http.Transport
-	gate chan struct{} // holds a token for whoever signs in, or looks at token
+	c        Config
+	base     *http.Transport
+	metadata *http.Transport // to the cloud that we run in: a proxy is elsewhere
+	gate     chan struct{}   // holds a token for whoever signs in, or looks at token
 	token
 
-	ctx    context.Context // ends with Release; renewals and leases under way hang on it
+	ctx    context.Context // ends with Release; renewals and shared calls hang on it
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // renewals
 	takes  leasing.Flights[*lease]
+	reads  leasing.Flights[*folder]
 
-	mu       sync.Mutex // guards what follows, and the times in leases
-	leases   []*lease   // all that were taken and not given back
+	mu       sync.Mutex // guards what follows, the times in leases, and what was given in folders
+	folders  map[place]*folder
+	retired  []*folder // replaced by others
+	leases   []*lease  // all that were taken and not given back
 	released bool
 }
 
@@ -96,22 +104,25 @@ func New(c Config) *Backend {
 		c.Clock = time.Now
 	}
 	b := &Backend{
-		c:    c,
-		gate: make(chan struct{}, 1),
+		c:       c,
+		gate:    make(chan struct{}, 1),
+		folders: map[place]*folder{},
 		base: &http.Transport{
 			Proxy:               c.Proxy,
+			DialContext:         c.Dial,
 			TLSClientConfig:     &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 4,
 			IdleConnTimeout:     90 * time.Second, // as http.DefaultTransport
 		},
+		metadata: &http.Transport{DialContext: c.Dial, DisableKeepAlives: true},
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
 
-// Release deletes the leases of the session and returns what is left. No dynamic secret can
-// be got any more.
+// Release deletes the leases of the session and returns what is left. Nothing can be got any
+// more.
 func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Lock()
 	b.released = true
@@ -132,6 +143,7 @@ func (b *Backend) Close() error {
 		errs = append(errs, l)
 	}
 	b.base.CloseIdleConnections()
+	b.forget()
 	select {
 	case b.gate <- struct{}{}:
 		b.token.value.Wipe()
@@ -147,20 +159,7 @@ func (b *Backend) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error
 	if ref.Field != "" {
 		return b.getDynamic(ctx, ref)
 	}
-	options, err := b.options(ref)
-	if err != nil {
-		return keyring.Item{}, err
-	}
-	return call(ctx, b, func(c client, access keyring.Secret) (keyring.Item, error) {
-		got, err := c.Secrets().Retrieve(options)
-		if err != nil {
-			return keyring.Item{}, c.explain(err, access)
-		}
-		if got.SecretKey != options.SecretKey { // a web page with status 200 has none
-			return keyring.Item{}, fmt.Errorf("the answer is not that secret; is the site URL right? %w", keyring.ErrUnavailable)
-		}
-		return keyring.Received([]byte(got.SecretValue))
-	})
+	return b.getStatic(ctx, ref)
 }
 
 // call makes a call with an access token, and once more with another where the server does
@@ -172,7 +171,7 @@ func call[T any](ctx context.Context, b *Backend, do func(client, keyring.Secret
 		return none, err
 	}
 	once := func(access keyring.Secret) (T, error) {
-		c, err := newClient(ctx, b.base, site)
+		c, err := b.newClient(ctx, site)
 		if err != nil {
 			return none, err
 		}
@@ -192,32 +191,6 @@ func call[T any](ctx context.Context, b *Backend, do func(client, keyring.Secret
 		got, err = once(access)
 	}
 	return got, err
-}
-
-// options checks what the SDK does not.
-func (b *Backend) options(ref keyring.Ref) (sdk.RetrieveSecretOptions, error) {
-	none := sdk.RetrieveSecretOptions{}
-	if err := checkRef(ref, "project", "env", "path"); err != nil {
-		return none, err
-	}
-	o := sdk.RetrieveSecretOptions{
-		SecretKey: ref.Name, ProjectID: b.c.Project, Environment: b.c.Env, SecretPath: "/",
-		ExpandSecretReferences: true, IncludeImports: true,
-	}
-	for key, into := range map[string]*string{"project": &o.ProjectID, "env": &o.Environment, "path": &o.SecretPath} {
-		if v := ref.Params.Get(key); v != "" {
-			*into = v
-		}
-	}
-	switch {
-	case o.ProjectID == "":
-		return none, errors.New("no project: want infisical:KEY?project=ID&env=SLUG, or a project in the configuration")
-	case o.Environment == "":
-		return none, errors.New("no environment: want infisical:KEY?project=ID&env=SLUG, or an env in the configuration")
-	case !strings.HasPrefix(o.SecretPath, "/"):
-		return none, fmt.Errorf("path %q: want it to start with /", o.SecretPath)
-	}
-	return o, nil
 }
 
 // checkRef checks the name and that ref has none but the legal parameters.

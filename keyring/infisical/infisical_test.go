@@ -32,45 +32,51 @@ func mustRef(t *testing.T, s string) keyring.Ref {
 	return ref
 }
 
+// Folders are listed; where an identity may not, keys are got one by one.
 func TestConformance(t *testing.T) {
-	keyringtest.Run(t, func(t *testing.T) keyringtest.Fixture {
-		s := newServer(t)
-		b := New(s.config())
-		t.Cleanup(func() { _ = b.Close() })
-		failing := func(status int) func(*testing.T) keyring.Ref {
-			return func(t *testing.T) keyring.Ref { s.fail = status; return mustRef(t, "infisical:ANY") }
-		}
-		return keyringtest.Fixture{
-			Backend: b,
-			Put: func(t *testing.T, value []byte) keyring.Ref {
-				key := fmt.Sprintf("KEY_%d", len(s.secrets))
-				s.secrets["/agents/a b:"+key] = string(value)
-				return mustRef(t, "infisical:"+key+"?project="+project+"&env=dev&path=/agents/a%20b")
-			},
-			Missing: func(t *testing.T) keyring.Ref { return mustRef(t, "infisical:ABSENT") },
-			Denied: func(t *testing.T) keyring.Ref {
-				s.denied["/:SECRET"] = true
-				return mustRef(t, "infisical:SECRET")
-			},
-			Slow: func(t *testing.T) (keyring.Ref, <-chan struct{}) {
-				s.hang, s.started = true, make(chan struct{})
-				return mustRef(t, "infisical:ANY"), s.started
-			},
-			Down:    func(t *testing.T) keyring.Ref { s.Close(); return mustRef(t, "infisical:ANY") },
-			TooMany: failing(http.StatusTooManyRequests),
-			Broken:  failing(http.StatusInternalServerError),
-			Untrusted: func(t *testing.T) keyring.Ref {
-				c := s.config()
-				c.RootCAs = nil
-				*b = *New(c)
-				return mustRef(t, "infisical:ANY")
-			},
-			Skip: map[string]string{
-				"field missing": "a key of Infisical has no fields; those of dynamic secrets have a test of their own",
-				"binary":        "values are text: the API is JSON",
-			},
-		}
-	})
+	for _, listed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("listed=%t", listed), func(t *testing.T) {
+			keyringtest.Run(t, func(t *testing.T) keyringtest.Fixture { return world(t, listed) })
+		})
+	}
+}
+
+func world(t *testing.T, listed bool) keyringtest.Fixture {
+	s := newServer(t)
+	s.denied["/:"], s.denied["/agents/a b:"] = !listed, !listed
+	b := New(s.config())
+	t.Cleanup(func() { _ = b.Close() })
+	failing := func(status int) func(*testing.T) keyring.Ref {
+		return func(t *testing.T) keyring.Ref { s.fail = status; return mustRef(t, "infisical:ANY") }
+	}
+	return keyringtest.Fixture{
+		Backend: b,
+		Put: func(t *testing.T, value []byte) keyring.Ref {
+			key := fmt.Sprintf("KEY_%d", len(s.secrets))
+			s.secrets["/agents/a b:"+key] = string(value)
+			return mustRef(t, "infisical:"+key+"?project="+project+"&env=dev&path=/agents/a%20b")
+		},
+		Missing: func(t *testing.T) keyring.Ref { return mustRef(t, "infisical:ABSENT") },
+		Denied: func(t *testing.T) keyring.Ref {
+			s.secrets["/:SECRET"], s.denied["/:SECRET"] = keyringtest.Sentinel, true
+			return mustRef(t, "infisical:SECRET")
+		},
+		Slow: func(t *testing.T) (keyring.Ref, <-chan struct{}) {
+			s.hang, s.started = true, make(chan struct{})
+			return mustRef(t, "infisical:ANY"), s.started
+		},
+		Down:    func(t *testing.T) keyring.Ref { s.Close(); return mustRef(t, "infisical:ANY") },
+		TooMany: failing(http.StatusTooManyRequests),
+		Broken:  failing(http.StatusInternalServerError),
+		Untrusted: func(t *testing.T) keyring.Ref {
+			b.base.TLSClientConfig.RootCAs = nil // it has connected to nothing yet
+			return mustRef(t, "infisical:ANY")
+		},
+		Skip: map[string]string{
+			"field missing": "a key of Infisical has no fields; those of dynamic secrets have a test of their own",
+			"binary":        "values are text: the API is JSON",
+		},
+	}
 }
 
 // One sign-in serves all, until its time is over or the server no longer takes the token.
@@ -159,6 +165,8 @@ func TestAccessToken(t *testing.T) {
 func TestNoCredential(t *testing.T) {
 	t.Setenv("INFISICAL_UNIVERSAL_AUTH_CLIENT_ID", clientID)
 	t.Setenv("INFISICAL_UNIVERSAL_AUTH_CLIENT_SECRET", clientSecret)
+	t.Setenv("INFISICAL_ACCESS_TOKEN", clientSecret)
+	t.Setenv("INFISICAL_AUTH_ORGANIZATION_SLUG", "elsewhere")
 	s := newServer(t)
 	for _, c := range []struct {
 		name   string

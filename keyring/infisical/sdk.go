@@ -17,18 +17,20 @@ import (
 	"agentvault/keyring"
 )
 
-// maxAnswer bounds what a server may send: the largest value, escaped at its worst.
-const maxAnswer = 6*keyring.MaxValue + 64<<10
+// maxAnswer bounds what a server may send: the largest value, escaped at its worst, in a
+// folder of others.
+const maxAnswer = 6*keyring.MaxValue + 16<<20
 
 // client is an SDK client for the calls of one context.
 type client struct {
 	sdk.InfisicalClientInterface
+	inner     *resty.Client
 	transport *transport
 }
 
 // newClient makes a client whose calls end with ctx. That is cheap: connections belong to
-// base, which all clients share.
-func newClient(ctx context.Context, base http.RoundTripper, site string) (client, error) {
+// the backend, whose clients share them.
+func (b *Backend) newClient(ctx context.Context, site string) (client, error) {
 	manual := false
 	c := sdk.NewInfisicalClient(ctx, sdk.Config{
 		SiteUrl:          site,
@@ -41,9 +43,9 @@ func newClient(ctx context.Context, base http.RoundTripper, site string) (client
 	if err != nil {
 		return client{}, err
 	}
-	t := &transport{ctx: ctx, base: base}
+	t := &transport{ctx: ctx, base: b.base, metadata: b.metadata}
 	inner.SetTransport(t).SetRetryCount(0).SetLogger(silence{})
-	return client{c, t}, nil
+	return client{c, inner, t}, nil
 }
 
 // inside returns the HTTP client in the SDK's client. The SDK offers no way to give it a
@@ -66,16 +68,20 @@ func inside(c sdk.InfisicalClientInterface) (*resty.Client, error) {
 // transport gives each request the context that the SDK does not know, and keeps the
 // error that the SDK wraps beyond recognition.
 type transport struct {
-	ctx  context.Context
-	base http.RoundTripper
-	err  error
+	ctx            context.Context
+	base, metadata http.RoundTripper
+	err            error
 }
 
 // RoundTrip implements http.RoundTripper. It refuses redirects: they would carry the
 // credential in the body to wherever they point.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.base.RoundTrip(r.WithContext(t.ctx))
-	if err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	way := t.base
+	if host := r.URL.Hostname(); host == "169.254.169.254" || host == "metadata.google.internal" {
+		way = t.metadata
+	}
+	resp, err := way.RoundTrip(r.WithContext(t.ctx))
+	if err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		_ = resp.Body.Close()
 		err = errors.New("the server answers with a redirect; is the site URL right?")
 		if to, lerr := resp.Location(); lerr == nil {
