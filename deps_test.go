@@ -39,7 +39,7 @@ var layers = map[string][]string{
 
 	"keyring":                  {},
 	"keyring/internal/disk":    {},          // atomic writes and locks, for the two stores
-	"keyring/internal/leasing": {"keyring"}, // lifetimes and renewal, for the two backends that lease
+	"keyring/internal/leasing": {"keyring"}, // lifetimes, renewal and shared calls, for the backends with a server
 	"keyring/keyringtest":      {"keyring"},
 	"keyring/envvar":           {"keyring"},
 	"keyring/command":          {"keyring"},
@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"keyring/keychain":         {"keyring", "keyring/file", "keyring/internal/disk"}, // large values go to an age file whose key is in the keychain
 	"keyring/infisical":        {"keyring", "keyring/internal/leasing"},
 	"keyring/vault":            {"keyring", "keyring/internal/leasing"},
-	"keyring/awssm":            {"keyring"},
+	"keyring/awssm":            {"keyring", "keyring/internal/leasing"}, // one call for all who wait
 
 	"tui":        {"proxy/event", "tui/quiet"},
 	"tui/margin": {},

@@ -5,10 +5,12 @@
 // profile (static keys, SSO, an assumed role, credential_process), a container's or an
 // instance's role. Nothing of that is read before the first get. The region in an ARN wins.
 //
-// A call is made once, never repeated by itself, and ends with its context.
+// Secrets that are asked for together come with one call (batch.go). A call is made once, and
+// never repeated by itself.
 package awssm
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,7 +18,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -27,6 +31,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 )
 
 // Config completes what the environment and the shared configuration files say. The zero
@@ -36,8 +41,11 @@ type Config struct {
 	Region string
 	// Profile is AWS_PROFILE, or the default one, when empty.
 	Profile string
-	// RootCAs are the system's, or those in AWS_CA_BUNDLE, when nil.
+	// RootCAs are the system's when nil. Those in AWS_CA_BUNDLE are trusted besides.
 	RootCAs *x509.CertPool
+	// Proxy is http.ProxyFromEnvironment when nil. It is not asked about the metadata services
+	// of this machine.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Backend answers refs with the scheme aws. It is safe for concurrent use.
@@ -45,6 +53,11 @@ type Backend struct {
 	c    Config
 	gate chan struct{} // holds a token for whoever loads, or looks at loaded
 	loaded
+
+	ctx    context.Context // ends with Close; shared calls hang on it
+	cancel context.CancelFunc
+	asks   leasing.Flights[*secretsmanager.GetSecretValueOutput]
+	rounds rounds
 }
 
 // loaded is what the environment and the files gave.
@@ -56,24 +69,113 @@ type loaded struct {
 var _ keyring.Backend = (*Backend)(nil)
 
 // New returns a backend that has read nothing.
-func New(c Config) *Backend { return &Backend{c: c, gate: make(chan struct{}, 1)} }
+func New(c Config) *Backend {
+	if c.Proxy == nil {
+		c.Proxy = http.ProxyFromEnvironment
+	}
+	b := &Backend{c: c, gate: make(chan struct{}, 1)}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// Close ends what is under way.
+func (b *Backend) Close() error {
+	b.cancel()
+	return nil
+}
 
 // Get returns the secret that ref names: the value as a whole, or one key of it where the
 // value is a JSON object.
 func (b *Backend) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	sdk, err := b.load(ctx, nil)
+	// Two keys of one secret are one question.
+	out, err := b.asks.Do(ctx, b.ctx, ref.Name+"@"+ref.Stage, func(ctx context.Context) (*secretsmanager.GetSecretValueOutput, error) {
+		return b.ask(ctx, ref)
+	})
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	item, err := sdk.get(ctx, ref)
-	if errors.Is(err, errExpired) {
-		// Somebody may have signed in again, or written new keys into the file. Once.
-		if sdk, err = b.load(ctx, sdk.client); err != nil {
-			return keyring.Item{}, err
-		}
-		item, err = sdk.get(ctx, ref)
+	item, err := value(out, ref.Field)
+	if err != nil {
+		return keyring.Item{}, err
 	}
-	return item, err
+	item.Version = aws.ToString(out.VersionId)
+	item.Set = aws.ToTime(out.CreatedDate)
+	return item, nil
+}
+
+// Identity returns who we are for AWS, and the region that we are in.
+func (b *Backend) Identity(ctx context.Context) (aws.Credentials, string, error) {
+	sdk, err := b.load(ctx, nil)
+	if err != nil {
+		return aws.Credentials{}, "", err
+	}
+	region := sdk.client.Options().Region
+	if region == "" {
+		return aws.Credentials{}, "", errNoRegion()
+	}
+	own, err := sdk.credentials.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, "", explainCredentials(ctx, err)
+	}
+	return own, region, nil
+}
+
+func errNoRegion() error {
+	return keyring.WithHint(errors.New("no AWS region"), "set AWS_REGION, a region in the profile or in [aws], or write the secret's ARN")
+}
+
+// signed makes a call with credentials that were read, and once more with others where AWS
+// does not take the first: somebody may have signed in again, or written new keys into the
+// file. region is that of the environment when empty.
+func (b *Backend) signed(ctx context.Context, region string, do func(*secretsmanager.Client, func(*secretsmanager.Options)) error) error {
+	var refused *secretsmanager.Client
+	for {
+		sdk, err := b.load(ctx, refused)
+		if err != nil {
+			return err
+		}
+		at := cmp.Or(region, sdk.client.Options().Region)
+		if at == "" {
+			return errNoRegion()
+		}
+		// First and apart: their errors are about us and not about the secret. The SDK keeps them.
+		own, err := sdk.credentials.Retrieve(ctx)
+		if err != nil {
+			return explainCredentials(ctx, err)
+		}
+		err = do(sdk.client, func(o *secretsmanager.Options) { o.Region = at })
+		if err == nil {
+			return nil
+		}
+		if err = explain(ctx, err, own); !errors.Is(err, errExpired) || refused != nil {
+			return err
+		}
+		refused = sdk.client
+	}
+}
+
+// one gets one secret by itself.
+func (b *Backend) one(ctx context.Context, ref keyring.Ref) (out *secretsmanager.GetSecretValueOutput, err error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: &ref.Name}
+	if ref.Stage != "" {
+		in.VersionStage = &ref.Stage
+	}
+	err = b.signed(ctx, regionOf(ref.Name), func(c *secretsmanager.Client, at func(*secretsmanager.Options)) (err error) {
+		out, err = c.GetSecretValue(ctx, in, at)
+		return err
+	})
+	if err == nil && out.ARN == nil { // a web page with status 200 has none
+		return nil, fmt.Errorf("the answer is not a secret; is the endpoint right? %w", keyring.ErrUnavailable)
+	}
+	return out, err
+}
+
+// regionOf is the region in an ARN; "" where there is none.
+func regionOf(id string) string {
+	if p := strings.Split(id, ":"); len(p) > 3 {
+		return p[3]
+	}
+	return ""
 }
 
 // load reads environment and files, unless that was done by a client other than refused.
@@ -90,6 +192,7 @@ func (b *Backend) load(ctx context.Context, refused *secretsmanager.Client) (loa
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: b.c.RootCAs}
+			t.Proxy = b.proxy
 			t.MaxIdleConnsPerHost = 4
 		})),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -118,38 +221,13 @@ func (b *Backend) load(ctx context.Context, refused *secretsmanager.Client) (loa
 	return b.loaded, nil
 }
 
-func (l loaded) get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) {
-	region := l.client.Options().Region
-	if p := strings.Split(ref.Name, ":"); len(p) > 3 {
-		region = p[3]
+// proxy leaves the metadata services of this machine out, which the SDK would send through a
+// proxy: it would get the role of whoever runs that.
+func (b *Backend) proxy(r *http.Request) (*url.URL, error) {
+	if ip := net.ParseIP(r.URL.Hostname()); ip != nil && (ip.IsLinkLocalUnicast() || ip.IsPrivate() && ip.To4() == nil) {
+		return nil, nil // 169.254.169.254, 169.254.170.2, fd00:ec2::254
 	}
-	if region == "" {
-		return keyring.Item{}, keyring.WithHint(errors.New("no AWS region"),
-			"set AWS_REGION or a region in the profile, or write the secret's ARN")
-	}
-	// First and apart: their errors are about us and not about the secret. The SDK keeps them.
-	own, err := l.credentials.Retrieve(ctx)
-	if err != nil {
-		return keyring.Item{}, explainCredentials(ctx, err)
-	}
-	in := &secretsmanager.GetSecretValueInput{SecretId: &ref.Name}
-	if ref.Stage != "" {
-		in.VersionStage = &ref.Stage
-	}
-	out, err := l.client.GetSecretValue(ctx, in, func(o *secretsmanager.Options) { o.Region = region })
-	if err != nil {
-		return keyring.Item{}, explain(ctx, err, own)
-	}
-	if out.ARN == nil { // a web page with status 200 has none
-		return keyring.Item{}, fmt.Errorf("the answer is not a secret; is the endpoint right? %w", keyring.ErrUnavailable)
-	}
-	item, err := value(out, ref.Field)
-	if err != nil {
-		return keyring.Item{}, err
-	}
-	item.Version = aws.ToString(out.VersionId)
-	item.Set = aws.ToTime(out.CreatedDate)
-	return item, nil
+	return b.c.Proxy(r)
 }
 
 // value takes a key, or everything, out of an answer.

@@ -66,6 +66,7 @@ func TestConformance(t *testing.T) {
 func world(t *testing.T, kind string) keyringtest.Fixture {
 	s := newServer(t)
 	b := New(s.config())
+	t.Cleanup(func() { _ = b.Close() }) // before the server, which waits for its clients
 	failing := func(status int) func(*testing.T) keyring.Ref {
 		return func(t *testing.T) keyring.Ref { s.fail = status; return mustRef(t, "aws:some") }
 	}

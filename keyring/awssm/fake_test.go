@@ -45,6 +45,8 @@ type server struct {
 	session string            // the token that goes with them; "" for none
 	regions []string          // of the requests, in order
 	calls   int
+	targets []string // of the requests, in order, without the service
+	noBatch bool     // the role may not
 	fail    int
 	hang    bool
 	started chan struct{}
@@ -106,7 +108,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
-	if r.Method != "POST" || r.URL.String() != "/" || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" ||
+	target, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
+	s.targets = append(s.targets, target)
+	if r.Method != "POST" || r.URL.String() != "/" || !ok || target != "GetSecretValue" && target != "BatchGetSecretValue" ||
 		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
 		s.t.Errorf("%s %s, target %q, type %q", r.Method, r.URL, r.Header.Get("X-Amz-Target"), r.Header.Get("Content-Type"))
 	}
@@ -123,6 +127,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if code, why := s.verify(r, body); code != "" {
 		refuse(w, http.StatusBadRequest, code, why)
+		return
+	}
+	if target == "BatchGetSecretValue" {
+		s.batch(w, body)
 		return
 	}
 	s.get(w, body)
@@ -143,35 +151,69 @@ func (s *server) get(w http.ResponseWriter, body []byte) {
 	if err := json.Unmarshal(body, &in); err != nil || in.VersionID != "" {
 		s.t.Errorf("body %s: %v", body, err)
 	}
-	name := in.ID
-	if _, after, ok := strings.Cut(name, ":secret:"); ok {
-		name = after[:strings.LastIndexByte(after, '-')]
+	out, code, why := s.find(in.ID, in.Stage)
+	if code != "" {
+		refuse(w, http.StatusBadRequest, code, why)
+		return
 	}
-	stage := in.Stage
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// batch answers with what is there, and lists what is not.
+func (s *server) batch(w http.ResponseWriter, body []byte) {
+	var in struct {
+		IDs []string `json:"SecretIdList"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil || len(in.IDs) == 0 || len(in.IDs) > 20 {
+		s.t.Errorf("body %s: %v", body, err)
+	}
+	if s.noBatch {
+		refuse(w, http.StatusBadRequest, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized to perform: secretsmanager:BatchGetSecretValue")
+		return
+	}
+	values, errs := []any{}, []any{}
+	for _, id := range in.IDs {
+		out, code, why := s.find(id, "")
+		if code != "" {
+			errs = append(errs, map[string]string{"SecretId": id, "ErrorCode": code, "Message": why})
+			continue
+		}
+		values = append(values, out)
+	}
+	slices.Reverse(values) // in no order
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	_ = json.NewEncoder(w).Encode(map[string]any{"SecretValues": values, "Errors": errs})
+}
+
+func (s *server) find(id, stage string) (out map[string]any, code, why string) {
+	name := id
+	if _, after, ok := strings.Cut(id, ":secret:"); ok {
+		name = after
+		if i := len(after) - len("-AbCdEf"); i > 0 && after[i:] == "-AbCdEf" {
+			name = after[:i]
+		}
+	}
 	if stage == "" {
 		stage = "AWSCURRENT"
 	}
 	v, ok := s.secrets[name][stage]
 	switch {
 	case s.denied[name]:
-		refuse(w, http.StatusBadRequest, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized to perform: secretsmanager:GetSecretValue on resource: "+in.ID)
-		return
+		return nil, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized to perform: secretsmanager:GetSecretValue on resource: " + id
 	case !ok && s.secrets[name] != nil:
-		refuse(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+stage)
-		return
+		return nil, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: " + stage
 	case !ok:
-		refuse(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-		return
+		return nil, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
 	}
-	out := map[string]any{"ARN": "arn:aws:secretsmanager:" + region + ":123456789012:secret:" + name + "-AbCdEf", "Name": name,
+	out = map[string]any{"ARN": "arn:aws:secretsmanager:" + s.regions[len(s.regions)-1] + ":123456789012:secret:" + name + "-AbCdEf", "Name": name,
 		"VersionId": v.version, "VersionStages": []string{stage}, "CreatedDate": 1772600767.125}
 	if v.binary != nil {
 		out["SecretBinary"] = base64.StdEncoding.EncodeToString(v.binary)
 	} else {
 		out["SecretString"] = v.text
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	_ = json.NewEncoder(w).Encode(out)
+	return out, "", ""
 }
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/secretsmanager/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$`)
