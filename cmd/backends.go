@@ -1,25 +1,18 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
-	"agentvault/keyring/awssm"
 	"agentvault/keyring/command"
 	"agentvault/keyring/envvar"
 	"agentvault/keyring/file"
-	"agentvault/keyring/infisical"
 	"agentvault/keyring/keychain"
-	"agentvault/keyring/vault"
-	"agentvault/proxy/rule"
 )
 
 // A keychain that does not answer in this time is taken for missing.
@@ -80,8 +73,10 @@ func (s *stores) opened(store keyring.Store) (keyring.Backend, error) {
 
 func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }
 
-// backends maps schemes to backends. Each is opened when the first ref needs it.
-func backends(env Env, s *stores, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Item, error)) map[string]func() (keyring.Backend, error) {
+// backends maps schemes to backends. Each is opened when the first ref needs it, and what
+// it needs itself is got by own.
+func backends(env Env, s *stores, c *config.Compiled, own func(context.Context, keyring.Ref) (keyring.Item, error)) map[string]func() (keyring.Backend, error) {
+	l := logins{env: env, compiled: c, get: own}
 	return map[string]func() (keyring.Backend, error){
 		"keychain": func() (keyring.Backend, error) {
 			store, err := s.chain(context.Background())
@@ -95,61 +90,8 @@ func backends(env Env, s *stores, c config.Infisical, resolve func(context.Conte
 		"exec": func() (keyring.Backend, error) {
 			return command.New(command.Config{Env: env.Environ, Dir: env.Dir}), nil
 		},
-		"infisical": func() (keyring.Backend, error) {
-			return newInfisical(env, c, resolve)
-		},
-		"vault": func() (keyring.Backend, error) {
-			way, err := parentUpstream(env)
-			if err != nil {
-				return nil, err
-			}
-			return vault.New(vault.Config{LookupEnv: env.LookupEnv, TokenFile: filepath.Join(env.home(), ".vault-token"), Proxy: way.Proxy}), nil
-		},
-		"aws": func() (keyring.Backend, error) { return awssm.New(awssm.Config{}), nil },
+		"infisical": l.infisical,
+		"vault":     l.vault,
+		"aws":       l.aws,
 	}
-}
-
-func newInfisical(env Env, c config.Infisical, resolve func(context.Context, keyring.Ref) (keyring.Item, error)) (keyring.Backend, error) {
-	if c.ClientSecret.IsZero() && c.AccessToken.IsZero() {
-		return nil, withHint(fmt.Errorf("infisical: no credentials: %w", keyring.ErrDenied),
-			"add [infisical] with client_id and client_secret = \"keychain:infisical\" to agentvault.toml")
-	}
-	secret := func(r keyring.Ref) func(context.Context) (keyring.Secret, error) {
-		if r.IsZero() {
-			return nil
-		}
-		return func(ctx context.Context) (keyring.Secret, error) {
-			item, err := resolve(ctx, r)
-			if err == nil {
-				err = checkSite(r, item, c.SiteURL)
-			}
-			return item.Value, err
-		}
-	}
-	way, err := parentUpstream(env)
-	if err != nil {
-		return nil, err
-	}
-	return infisical.New(infisical.Config{SiteURL: c.SiteURL, ClientID: c.ClientID, RootCAs: way.Roots, Proxy: way.Proxy,
-		ClientSecret: secret(c.ClientSecret), AccessToken: secret(c.AccessToken)}), nil
-}
-
-// checkSite holds a backend's own credential to its binding: a file that came with a
-// project names both the credential and the server that it is shown to.
-func checkSite(ref keyring.Ref, item keyring.Item, site string) error {
-	if !ref.Stored() {
-		return nil
-	}
-	u, err := url.Parse(cmp.Or(site, infisical.DefaultSite))
-	if err != nil {
-		return fmt.Errorf("site_url: %w", err)
-	}
-	h, err := rule.ParseHost(u.Host)
-	if err != nil {
-		return fmt.Errorf("site_url: %w", err)
-	}
-	if bindingNames(item.Hosts, h) {
-		return nil
-	}
-	return withHint(fmt.Errorf("%s is not bound to %s: %w", ref, h, keyring.ErrDenied), "agentvault secret set %s --host %s", ref.Name, h)
 }

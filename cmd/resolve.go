@@ -20,9 +20,9 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 	l.stores = s
 	// The backends' own credentials have a resolver to themselves: they are not the
 	// session's secrets, and no service can name them by accident.
-	own := keyring.NewResolver(keyring.ResolverConfig{Backends: backends(l.env, s, config.Infisical{}, nil)})
+	own := keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Backends: backends(l.env, s, &config.Compiled{}, nil)})
 	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Bind: ownBinding(l.compiled), Notify: l.changed,
-		Backends: backends(l.env, s, l.compiled.Infisical, own.Get)})
+		Backends: backends(l.env, s, l.compiled, own.Get)})
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil
@@ -113,8 +113,7 @@ func (l *live) know() {
 // envRefs are the variables that secrets are read from.
 func (l *live) envRefs() []string {
 	var names []string
-	i := l.compiled.Infisical
-	for _, ref := range append(slices.Clone(l.compiled.Refs), i.ClientSecret, i.AccessToken) {
+	for _, ref := range append(slices.Clone(l.compiled.Refs), l.compiled.Own()...) {
 		if ref.Scheme == "env" {
 			names = append(names, ref.Name)
 		}

@@ -108,14 +108,19 @@ func (b *Backend) obtain(ctx context.Context) (t *token, renewable bool, err err
 	}
 	hint := "set VAULT_TOKEN, run vault login, or give [vault] role_id and secret_id = \"keychain:...\" in the configuration"
 	if !b.trusted() {
-		hint = "your own login is sent to VAULT_ADDR only, which is not " + b.server + ": give [vault] role_id and secret_id, or put the address into your own configuration"
+		hint = "your own login is sent to VAULT_ADDR only, and " + b.server + " is what a project's file says: give [vault] role_id and secret_id there, or put [vault] into your own file"
 	}
 	return nil, false, keyring.WithHint(fmt.Errorf("no credential for Vault: %w", keyring.ErrDenied), hint)
 }
 
 // trusted reports whether the human's own login may be sent to the server.
 func (b *Backend) trusted() bool {
-	if b.c.Address == "" || b.c.OwnLogin {
+	switch {
+	case b.c.OwnLogin:
+		return true
+	case b.c.CACert != "":
+		return false
+	case b.c.Address == "":
 		return true
 	}
 	theirs, err := address(b.env(api.EnvVaultAddress))

@@ -100,7 +100,7 @@ func (b *Backend) roots() (*x509.CertPool, error) {
 		from = file
 	}
 	if len(text) == 0 {
-		return nil, nil
+		return b.c.RootCAs, nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {

@@ -15,6 +15,7 @@ package vault
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -38,9 +39,11 @@ type Config struct {
 	// CACert is a PEM file whose certificates are trusted instead of the system's;
 	// VAULT_CACERT when empty.
 	CACert string
+	// RootCAs are trusted where no CA certificate is named; the system's when nil.
+	RootCAs *x509.CertPool
 	// OwnLogin lets the human's own login, VAULT_TOKEN and TokenFile, be sent to Address.
-	// Without it that login is used with the address in VAULT_ADDR alone: a file from a
-	// project could name any other.
+	// Without it that login is used with the address in VAULT_ADDR alone, and not where
+	// CACert says what that is: a file from a project could name any other.
 	OwnLogin bool
 	// Token returns a token that somebody else obtained. It is renewed, and not revoked.
 	Token func(ctx context.Context) (keyring.Secret, error)

@@ -21,6 +21,8 @@ func (c *checker) widened() {
 			c.add(w.Pos, Warning, Widens, "", "no_proxy: the project has calls to %s go past the proxy", w.Text)
 		case "pass_env":
 			c.add(w.Pos, Warning, Widens, "", "pass_env: the project hands %s of your environment to the agent", w.Text)
+		case "profile":
+			c.add(w.Pos, Warning, Widens, "", "aws: the project chooses your AWS profile %q", w.Text)
 		case "service":
 			c.add(w.Pos, Warning, Widens, "give the project's service another name to keep yours",
 				"service %q: the project's takes the place of the one in your own file, rules and all", w.Text)
@@ -106,9 +108,16 @@ func (c *checker) plainHTTP() {
 			c.add(s.At("auth"), Info, PlainHTTP, "", "service %q: the secret goes to the token_url over plain HTTP on this machine", s.Name)
 		}
 	}
-	if inClear(c.Compiled.Infisical.SiteURL) {
-		c.add(c.Compiled.Infisical.Pos, Warning, PlainHTTP, "write an https:// origin",
-			"infisical: %s is plain HTTP: its credential and every secret are readable on the way", c.Compiled.Infisical.SiteURL)
+	for name, at := range map[string]struct {
+		server string
+		pos    config.Pos
+	}{
+		"infisical": {c.Compiled.Infisical.SiteURL, c.Compiled.Infisical.Pos},
+		"vault":     {c.Compiled.Vault.Address, c.Compiled.Vault.Pos},
+	} {
+		if inClear(at.server) {
+			c.add(at.pos, Warning, PlainHTTP, "write an https:// origin", "%s: %s is plain HTTP, over which no credential is sent", name, at.server)
+		}
 	}
 }
 

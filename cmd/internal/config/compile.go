@@ -20,9 +20,9 @@ type Compiled struct {
 	NoProxy   []string
 	PassEnv   []string
 	Refs      []keyring.Ref // all that the services need, each once: secrets and Endpoint.Refs
-	Infisical Infisical
-	Bindings  []Binding
-	Keeping   Keeping
+	Backends
+	Bindings []Binding
+	Keeping  Keeping
 }
 
 // CompiledService is one service: one secret, one placeholder, one or more endpoints.
@@ -96,7 +96,7 @@ func (s CompiledService) Hosts() []rule.Host {
 // same environment variable, are Problems.
 func (f *File) Compile() (*Compiled, error) {
 	c := &Compiled{Unmatched: f.Unmatched, Tunnel: f.Tunnel, NoProxy: f.NoProxy, PassEnv: f.PassEnv,
-		Infisical: f.Infisical, Bindings: f.Bindings, Keeping: f.Keeping}
+		Backends: f.Backends, Bindings: f.Bindings, Keeping: f.Keeping}
 	var found problems
 	for i := range f.Services {
 		s := &f.Services[i]

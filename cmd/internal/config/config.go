@@ -36,11 +36,11 @@ type File struct {
 	NoProxy   []string
 	PassEnv   []string  // names and globs
 	Services  []Service // by name
-	Infisical Infisical
-	Bindings  []Binding // from the user's own file alone
-	Keeping   Keeping   // of logs; from the user's own file alone
-	Sources   []Source  // the user's first
-	Widened   []Widening
+	Backends
+	Bindings []Binding // from the user's own file alone
+	Keeping  Keeping   // of logs; from the user's own file alone
+	Sources  []Source  // the user's first
+	Widened  []Widening
 
 	unmatchedAt Pos
 	listed      map[string][]Widening // entries of lists by key, while a file is read
@@ -49,7 +49,8 @@ type File struct {
 // Widening is something that a project's file opens and the user's own does not. The
 // user approved the file, perhaps without seeing it.
 type Widening struct {
-	Key  string // "tunnel", "no_proxy", "pass_env"; "service" for one of the user's that it replaces
+	Key string // "tunnel", "no_proxy", "pass_env"; "service" for one of the user's that it replaces,
+	// "profile" for an AWS profile that it chooses
 	Text string // the entry, or the service's name
 	Pos  Pos
 }
@@ -166,16 +167,6 @@ type Test struct {
 	Status int // 0 is any below 400
 	JSON   map[string]any
 	Pos    Pos
-}
-
-// Infisical is [infisical]. It comes whole from one file, never mixed: a project must
-// not be able to send the credentials of the user's file to a server of its own.
-type Infisical struct {
-	SiteURL      string
-	ClientID     string
-	ClientSecret keyring.Ref
-	AccessToken  keyring.Ref
-	Pos          Pos // zero where no file has the section
 }
 
 // base resolves a path for comparison.

@@ -23,8 +23,8 @@ const maxFile = 1 << 20
 // root, and at Options.Home where Dir lies below it: a file above the user's home is
 // nobody's project.
 //
-// A service of the upper file replaces the one of the same name whole; unmatched and
-// [infisical] replace; the lists join. A project may only tighten unmatched, and has no
+// A service of the upper file replaces the one of the same name whole; unmatched and the
+// sections of backends replace; the lists join. A project may only tighten unmatched, and has no
 // [binding]: a clone must not widen what its reader's own file says.
 //
 // Every error of the files themselves is a Problems. Whether a project's file was
@@ -154,7 +154,7 @@ func display(path, dir string) string {
 func read(file string, src Source) (*File, Problems) {
 	doc, root := parse(file, src.Content)
 	f := &File{listed: map[string][]Widening{}}
-	keys, ok := root.table("unmatched", "tunnel", "no_proxy", "pass_env", "service", "infisical", "binding", "log")
+	keys, ok := root.table("unmatched", "tunnel", "no_proxy", "pass_env", "service", "infisical", "vault", "aws", "binding", "log")
 	if !ok {
 		return f, doc.list
 	}
@@ -173,9 +173,7 @@ func read(file string, src Source) (*File, Problems) {
 	if n, ok := keys["service"]; ok {
 		f.Services = n.services(src.Path)
 	}
-	if n, ok := keys["infisical"]; ok {
-		f.Infisical = n.infisical()
-	}
+	f.Backends = readBackends(keys, src)
 	if n, ok := keys["binding"]; ok {
 		f.Bindings = n.bindings(src.Kind)
 	}
@@ -208,9 +206,7 @@ func (f *File) merge(part *File, src Source, all *problems) {
 		f.Services = slices.DeleteFunc(f.Services, func(old Service) bool { return old.Name == s.Name })
 		f.Services = append(f.Services, s)
 	}
-	if part.Infisical.Pos.Line > 0 {
-		f.Infisical = part.Infisical
-	}
+	f.Backends.merge(part.Backends)
 	f.Bindings = append(f.Bindings, part.Bindings...)
 	if src.Kind == User {
 		f.Keeping = part.Keeping
@@ -241,6 +237,9 @@ func (f *File) widen(part *File) {
 		if f.Service(s.Name) != nil {
 			f.Widened = append(f.Widened, Widening{"service", s.Name, s.Pos})
 		}
+	}
+	if p := part.AWS.Profile; p != "" && p != f.AWS.Profile {
+		f.Widened = append(f.Widened, Widening{"profile", p, part.AWS.Pos})
 	}
 }
 

@@ -45,9 +45,9 @@ func names(f *File) (out []string) {
 func TestLoadMerges(t *testing.T) {
 	dir := tree(t, map[string]string{
 		"user/agentvault.toml": "unmatched = \"warn\"\ntunnel = [\"a.test\"]\npass_env = [\"A_*\"]\nno_proxy = [\"x.test\"]\n" + svc("both") + svc("mine") +
-			"[infisical]\nclient_id = \"user\"\nsite_url = \"https://mine.test\"\n[binding]\n\"env:*\" = [\"h.test\"]\n\"env:A*\" = \"a.test\"\n",
+			"[infisical]\naccess_token = \"env:USER\"\nsite_url = \"https://mine.test\"\n[binding]\n\"env:*\" = [\"h.test\"]\n\"env:A*\" = \"a.test\"\n",
 		"home/p/agentvault.toml": "unmatched = \"deny\"\ntunnel = [\"b.test\"]\npass_env = [\"A_*\", \"B\"]\n" + svc("theirs") +
-			strings.Replace(svc("both"), "both.test", "theirs-both.test", 1) + "[infisical]\nclient_id = \"project\"\n",
+			strings.Replace(svc("both"), "both.test", "theirs-both.test", 1) + "[infisical]\nproject = \"p\"\n",
 		"home/p/src/deep/x":       "",
 		"home/named.toml":         svc("named"),
 		"agentvault.toml":         svc("above"),
@@ -66,7 +66,7 @@ func TestLoadMerges(t *testing.T) {
 	if f.Unmatched != "deny" || len(f.Tunnel) != 2 || !slices.Equal(f.PassEnv, []string{"A_*", "B"}) || !slices.Equal(f.NoProxy, []string{"x.test"}) {
 		t.Errorf("merged wrong: %+v", f)
 	}
-	if f.Infisical.ClientID != "project" || f.Infisical.SiteURL != "" {
+	if f.Infisical.Project != "p" || f.Infisical.SiteURL != "" || !f.Infisical.AccessToken.IsZero() || f.Infisical.Kind != Project {
 		t.Errorf("infisical is mixed: %+v", f.Infisical)
 	}
 	if len(f.Sources) != 2 || f.Sources[0].Kind != User || f.Sources[1].Kind != Project || f.Sources[1].Hash != Hash(f.Sources[1].Content) {

@@ -14,7 +14,7 @@ var badFiles = []struct {
 	want       []string
 	hint       string
 }{
-	{"unknown key", "unmached = \"deny\"", []string{`f.toml:1:1: unknown key "unmached" (one of: unmatched, tunnel, no_proxy, pass_env, service, infisical, binding, log)`}, `did you mean "unmatched"?`},
+	{"unknown key", "unmached = \"deny\"", []string{`f.toml:1:1: unknown key "unmached" (one of: unmatched, tunnel, no_proxy, pass_env, service, infisical, vault, aws, binding, log)`}, `did you mean "unmatched"?`},
 	{"log in a project", "[log]\nkeep = \"90d\"", []string{`f.toml:1:1: log: only your own file may say how long logs are kept`}, "own configuration folder"},
 	{"unknown key of a service", "[service.a]\nhost = \"h\"\nauth = \"none\"\n  alow = []", []string{`f.toml:4:3: service "a": unknown key "alow" (one of: use, host, auth,`}, `did you mean "allow"?`},
 	{"unknown auth", "[service.github]\nhost   = \"h\"\nsecret = \"env:A\"\nauth   = \"bearr\"", []string{`f.toml:4:10: service "github": unknown auth "bearr" (one of: bearer, basic, header, query, cookie, path, body, sigv4, oauth2, github-app, gcp, mtls, none)`}, `did you mean "bearer"?`},
@@ -92,10 +92,6 @@ var badFiles = []struct {
 		`f.toml:4:96: service "a": test: request "GET /a/../b": path holds a dot segment`,
 	}, `GET /v2/me`},
 	{"bad name", "[service.\"a b\"]\nhost = \"h\"", []string{`f.toml:1:1: service value: not a name for a service`}, ""},
-	{"infisical value", "[infisical]\nclient_secret = \"st.very-secret\"\naccess_token = \"infisical:X\"", []string{
-		`f.toml:2:17: infisical: client_secret: a value does not belong into a file, want a ref (schemes: keychain, file, env, exec)`,
-		`f.toml:3:16: infisical: access_token: cannot itself come from infisical`,
-	}, "keychain:infisical"},
 	{"binding in a file that is not the user's", "[binding]\n\"env:*\" = [\"h.test\"]", []string{`f.toml:1:1: binding: only your own file may bind secrets to hosts`}, "your own"},
 }
 

@@ -9,51 +9,6 @@ import (
 	"agentvault/proxy/rule"
 )
 
-// infisical reads [infisical].
-func (n node) infisical() Infisical {
-	n.subject = "infisical: "
-	out := Infisical{Pos: n.keyPos()}
-	keys, ok := n.table("site_url", "client_id", "client_secret", "access_token")
-	if !ok {
-		return out
-	}
-	if v, ok := keys["site_url"]; ok {
-		out.SiteURL = v.origin()
-	}
-	if v, ok := keys["client_id"]; ok {
-		out.ClientID, _ = v.str()
-	}
-	out.ClientSecret = credential(keys, "client_secret")
-	out.AccessToken = credential(keys, "access_token")
-	return out
-}
-
-// credential reads a ref to a credential of ours. A value is refused and not quoted.
-func credential(keys map[string]node, key string) keyring.Ref {
-	v, ok := keys[key]
-	if !ok {
-		return keyring.Ref{}
-	}
-	s, ok := v.str()
-	if !ok {
-		return keyring.Ref{}
-	}
-	r, err := keyring.ParseRef(s)
-	switch {
-	case err != nil:
-		v.fail(`store it with "agentvault secret set infisical" and write "keychain:infisical"`,
-			"%s: a value does not belong into a file, want a ref (schemes: %s)", key, strings.Join(ownSchemes(), ", "))
-		return keyring.Ref{}
-	case !slices.Contains(ownSchemes(), r.Scheme):
-		v.fail("", "%s: cannot itself come from %s (schemes: %s)", key, r.Scheme, strings.Join(ownSchemes(), ", "))
-		return keyring.Ref{}
-	}
-	return r
-}
-
-// ownSchemes are the backends that need no credential of their own.
-func ownSchemes() []string { return []string{"keychain", "file", "env", "exec"} }
-
 // Binding says where the secrets whose ref matches Pattern may ever be sent.
 type Binding struct {
 	Pattern string // a ref in which * stands for any text

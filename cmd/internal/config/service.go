@@ -138,6 +138,7 @@ func (n node) complete(s *Service) {
 	}
 	n.checkInsecure(s, points)
 	n.checkSearch(s, points)
+	n.chooseKey(s, points)
 }
 
 // checkSearch: where the agent's placeholder is no part of the credential, replacing it
@@ -174,6 +175,30 @@ func (n node) search() inject.Search {
 		}
 	}
 	return out
+}
+
+// chooseKey makes a key of a secret that is a whole folder: the one that has the name of the
+// service's variable.
+func (n node) chooseKey(s *Service, points []point) {
+	for _, p := range points {
+		var e Endpoint
+		if p.auth.deliver(&e) == nil && slices.ContainsFunc(e.Refs(), keyring.Ref.Whole) {
+			n.doc.add(s.At("auth", "use"), "name the key in place of the *", "%sauth: a whole folder, and a service says the key of its secret alone", n.subject)
+		}
+	}
+	if !s.Secret.Whole() {
+		return
+	}
+	env := s.Env
+	if e, ok := Lookup(s.Use); ok && env == nil {
+		env = e.Env
+	}
+	if len(env) == 0 {
+		n.doc.add(s.At("secret"), "name the key in place of the *, or the variable: env = [\"API_KEY\"]",
+			"%ssecret: a whole folder, and the service has no variable that names a key of it", n.subject)
+		return
+	}
+	s.Secret, _ = s.Secret.Key(env[0]) // a variable's name is a key's
 }
 
 // checkInsecure: the proxy sends a credential without TLS to this machine alone, so that
