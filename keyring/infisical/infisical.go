@@ -129,6 +129,7 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Unlock()
 	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
 	b.cancel()
+	b.reads.Wait(ctx) // a connection that is being made for one is given up when nobody waits for it
 	b.tasks.Wait()
 	return b.giveBack(ctx)
 }

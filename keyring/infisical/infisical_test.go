@@ -269,7 +269,8 @@ func TestDeadServer(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+	stacks := make([]byte, 64<<10)
+	t.Errorf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 }
 
 // The proxy is the one that the configuration gives, or the environment; not another.

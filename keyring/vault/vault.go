@@ -179,6 +179,7 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
 	b.cancel()
 	b.logins.Wait(ctx)
+	b.asks.Wait(ctx)
 	b.tasks.Wait()
 	return b.giveBack(ctx)
 }
