@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -25,9 +26,9 @@ const guardWord = "guard-terminal"
 type testament struct {
 	Terminal *margin.Rescue `json:"terminal,omitempty"`
 	State    *margin.State  `json:"state,omitempty"`
-	Child    int            `json:"child,omitempty"`  // what is left of it is ended
-	Folder   string         `json:"folder,omitempty"` // the session's, to be removed
-	Socket   string         `json:"socket,omitempty"` // the feed's, too
+	Child    int            `json:"child,omitempty"`   // what is left of it is ended
+	Folder   string         `json:"folder,omitempty"`  // the session's, to be removed
+	Sockets  string         `json:"sockets,omitempty"` // where other terminals reach it, without the ending
 }
 
 // guardian is a second process, for the one end that clears nothing up: kill -9, or a kernel
@@ -67,11 +68,7 @@ func (l *live) guard() *guardian {
 		_ = w.Close()
 		return nil
 	}
-	t := testament{Terminal: rescue, Folder: l.files.Dir}
-	if l.feed != nil {
-		t.Socket = l.feed.path
-	}
-	g.tell(t)
+	g.tell(testament{Terminal: rescue, Folder: l.files.Dir, Sockets: filepath.Join(feedDir(l.env), shortID(l.id))})
 	return g
 }
 
@@ -122,8 +119,10 @@ func runGuardian(will io.Reader) {
 	if t.Child > 0 {
 		session.EndOrphans(t.Child)
 	}
-	if t.Socket != "" {
-		_ = os.Remove(t.Socket)
+	for _, suffix := range []string{feedSuffix, refreshSuffix} {
+		if t.Sockets != "" {
+			_ = os.Remove(t.Sockets + suffix)
+		}
 	}
 	session.Reclaim(t.Folder)
 }
