@@ -4,7 +4,7 @@ GO       ?= go
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test deps lint unit keychain cross race bench fuzz
+.PHONY: build test deps lint unit keychain test-vault cross race bench fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o agentvault .
@@ -27,6 +27,11 @@ unit:
 keychain:
 	./.ci/secret-service $(GO) test -count=1 ./keyring/keychain
 	./.ci/secret-service $(GO) test -count=1 -run 'TestScripts/secret_keychain' .
+
+# Vault is real here. Not a part of test: a first build takes ten minutes or more, and 5 GB of
+# Go's caches (.ci/vault-server).
+test-vault:
+	program=$$(./.ci/vault-server) && AGENTVAULT_TEST_VAULT=$$program $(GO) test -count=1 -run '^TestReal' ./keyring/vault
 
 # What ships has no cgo and builds everywhere.
 cross:

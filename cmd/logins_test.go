@@ -246,3 +246,34 @@ func TestProjectNamesTheUsersServer(t *testing.T) {
 		t.Errorf("error %v; the server saw %q", err, w.server.saw())
 	}
 }
+
+// A session that names none of Infisical, Vault and AWS opens none of them, whatever sections
+// its files have.
+func TestBackendsAreLazy(t *testing.T) {
+	w := newLoginWorld(t)
+	w.write("user/agentvault.toml", "[infisical]\naccess_token = \"env:CI_JOB_JWT\"\n[vault]\njwt = \"env:CI_JOB_JWT\"\n[aws]\nprofile = \"absent\"\n"+
+		"[service.a]\nhost = \"a.test\"\nauth = \"bearer\"\nsecret = \"env:CI_JOB_JWT\"\n")
+	f, err := config.Load(config.Options{UserDir: filepath.Join(w.dir, "user")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := Env{LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok }}
+	all := backends(env, newStores(env, noFD, func(string, ...any) {}), c, nil)
+	for scheme, open := range all {
+		all[scheme] = func() (keyring.Backend, error) {
+			if scheme != "env" {
+				t.Errorf("%s was opened", scheme)
+			}
+			return open()
+		}
+	}
+	r := keyring.NewResolver(keyring.ResolverConfig{Backends: all})
+	defer r.Close()
+	if failed := r.ResolveAll(t.Context(), c.Refs); len(failed) > 0 {
+		t.Errorf("failed: %v", failed)
+	}
+}
