@@ -127,6 +127,7 @@ func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
 	if err = l.openLog(o.logPath); err != nil {
 		return l, err
 	}
+	collect(env, proxy.GCPercent)
 	return l, l.serve(authority, o)
 }
 

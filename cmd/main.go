@@ -14,7 +14,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"agentvault/proxy"
 	_ "agentvault/tui/quiet" // before bubbletea: see there
 )
 
@@ -26,9 +25,7 @@ func Main(args []string, env Env) int {
 	}
 	// Before anything is read: what runs as the same user may not look into this process.
 	harden()
-	if env.get("GOGC") == "" {
-		debug.SetGCPercent(proxy.GCPercent) // also: none while a session starts
-	}
+	collect(env, startGCPercent)
 	// net/http reports what servers do wrong to the standard logger, in the server's own
 	// words: in the middle of somebody's screen.
 	log.SetOutput(io.Discard)
@@ -36,6 +33,17 @@ func Main(args []string, env Env) int {
 	err := protect(func() error { return app.RunContext(context.Background(), flagsFirst(app, args)) })
 	report(env.Stderr, err)
 	return exitStatus(err)
+}
+
+// startGCPercent puts the first collection behind the start of a session: at 8 MiB (4 MiB
+// at GOGC 100, says runtime/debug). Once the session is open, proxy.GCPercent holds.
+const startGCPercent = 200
+
+// collect sets how often memory is collected, unless the human has.
+func collect(env Env, percent int) {
+	if env.get("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
 }
 
 // protect turns a panic into an error, after every defer on its way has cleared up. The

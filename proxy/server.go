@@ -7,10 +7,9 @@ import (
 )
 
 // GCPercent is the GOGC for a process that serves a proxy. What lives is a few megabytes
-// and most of each request dies at once: at Go's own 100 a busy proxy spent a tenth of its
-// time on collecting. 150 halves that; 200 gains nothing more that could be measured, and
-// takes 500 idle tunnels to 39 MiB.
-const GCPercent = 150
+// and most of each request dies at once, so more than Go's own 100 saves time; at 150 the
+// peak of a run of the benchmark was 41 MiB, at 120 it is 31 MiB (docs/performance.md).
+const GCPercent = 120
 
 const (
 	// A head that takes longer is a client that went to sleep, or an attack (slowloris).
