@@ -223,7 +223,8 @@ func TestTmuxInspector(t *testing.T) {
 		t.Run(test.program, func(t *testing.T) {
 			x := newTmux(t, 80, 16, test.child, test.program)
 			x.untilBar(16, 1)
-			x.until("the child's screen", func() bool { return test.ready(x) })
+			// The child's drawing wiped our row, which comes again after it.
+			x.until("the child's screen, and our row", func() bool { return test.ready(x) && x.line(15) == "BAR" })
 			// htop draws its clock meanwhile, with a cursor that is hidden.
 			state := func() string { return x.ask("#{cursor_flag} #{alternate_on} #{mouse_any_flag} #{keypad_cursor_flag}") }
 			if test.program != "htop" {
