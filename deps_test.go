@@ -27,15 +27,16 @@ var layers = map[string][]string{
 	"cmd/internal/scan":          {"cmd/internal/config", "cmd/internal/scan/dotenv", "keyring", "proxy/rule"},                                        // what the machine has: for `init` and `secret import`
 	"cmd/internal/scan/dotenv":   {"keyring"},                                                                                                         // reads files of variables, and writes them without their values
 	"cmd/internal/summary":       {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
-	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
+	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event", "proxy/event/query"},
 
-	"proxy":          {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub", "proxy/xconnect"},
-	"proxy/ca":       {},
-	"proxy/event":    {},
-	"proxy/inject":   {"keyring"},
-	"proxy/rule":     {},
-	"proxy/scrub":    {},
-	"proxy/xconnect": {}, // has to be initialised before net/http
+	"proxy":             {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub", "proxy/xconnect"},
+	"proxy/ca":          {},
+	"proxy/event":       {},
+	"proxy/event/query": {"proxy/event"}, // the filters that `log` and the inspector share
+	"proxy/inject":      {"keyring"},
+	"proxy/rule":        {},
+	"proxy/scrub":       {},
+	"proxy/xconnect":    {}, // has to be initialised before net/http
 
 	"keyring":                  {},
 	"keyring/internal/disk":    {},          // atomic writes and locks, for the two stores
@@ -49,7 +50,7 @@ var layers = map[string][]string{
 	"keyring/vault":            {"keyring", "keyring/internal/leasing"},
 	"keyring/awssm":            {"keyring", "keyring/internal/leasing"}, // one call for all who wait
 
-	"tui":        {"proxy/event", "tui/quiet"},
+	"tui":        {"proxy/event", "proxy/event/query", "tui/quiet"},
 	"tui/margin": {},
 	"tui/quiet":  {},
 

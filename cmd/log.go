@@ -30,9 +30,9 @@ func newLogCommand(env Env) *cli.Command {
 		ArgsUsage: "[SESSION] [FILTER...]",
 		Description: `SESSION is an id or the part of it that run showed; without one it is the newest session.
 A FILTER is what the inspector takes: host:NAME status:4xx verdict:uncovered method:delete
-service:NAME path:TEXT endpoint:TEMPLATE client: auth:, and also secret:REF label:live
-asked:yes session: code: scheme: state: call:, or a word that any of them holds. Several of
-one kind mean "or", ! before one turns it around, * stands for anything.`,
+service:NAME path:TEXT endpoint:TEMPLATE client: auth: secret:REF label:live asked:yes
+session: code: scheme: state: call:, or a word that any of them holds. Several of one kind
+mean "or", - or ! before one turns it around, * stands for anything, none for no value.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "every session"},
 			&cli.StringFlag{Name: "since", Usage: "the calls of the last `TIME` (90m, 24h, 7d)"},

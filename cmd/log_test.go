@@ -10,10 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"agentvault/cmd/internal/auditlog"
-	"agentvault/cmd/internal/discover"
 	"agentvault/proxy/event"
-	"agentvault/tui"
 )
 
 // history writes the logs of two sessions of the last hour.
@@ -133,34 +130,6 @@ func runCommand(t *testing.T, env Env, args ...string) (int, string) {
 	}
 	return exitStatus(err), string(text)
 }
-
-// A filter means in the log what it means in the inspector.
-func TestFiltersAsInTheInspector(t *testing.T) {
-	calls := history(t, quietEnv(t))
-	for _, text := range []string{
-		"host:github", "HOST:GitHub", "host:api.github.com", "host:gitlab", "method:delete", "-method:get", "status:403", "status:4xx", "status:4", "status:50",
-		"verdict:uncovered", "verdict:den", "service:stripe", "service:stripe status:2xx", "path:repos", "path:/v1/", "client:none-such", "auth:sigv4", "-auth:sigv4",
-		"acme", "ACME/app", "refunds", "-refunds", "api.stripe.com", "host:stripe -verdict:denied", "endpoint:/repos/*/*", "endpoint:/repos/*",
-	} {
-		inspector, err := tui.ParseFilter(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		log, err := auditlog.ParseFilter(strings.Fields(text))
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-			continue
-		}
-		for _, e := range calls {
-			c := &tui.Call{Event: e, Endpoint: templateOf(e), Done: true}
-			if in := log.Match(&e); in != inspector.Match(c) {
-				t.Errorf("%q: the log says %t of %s %s%s (%s), the inspector %t", text, in, e.Method, e.Host, e.Path, e.Verdict, !in)
-			}
-		}
-	}
-}
-
-func templateOf(e event.Event) string { return discover.Template(e.Host, e.Path) }
 
 // Whatever is done to a log shows.
 func TestLogVerifyShows(t *testing.T) {

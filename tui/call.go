@@ -2,7 +2,6 @@ package tui
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +28,6 @@ type Call struct {
 
 // Covered says whether a service covers the call.
 func (c *Call) Covered() bool { return covered(&c.Event) }
-
-// HostPort is the host, with the port where that is not the scheme's own.
-func (c *Call) HostPort() string { return hostPort(c.Scheme, c.Host, c.Port) }
 
 // ofSecret says that the row is no call: it tells what became of a secret.
 func (c *Call) ofSecret() bool { return c.Phase == event.Note && c.State != "" && c.Host == "" }
@@ -87,17 +83,6 @@ func (c *Call) label() string {
 		return cmp.Or(c.Service, markOf(c.Verdict).word)
 	}
 	return markOf(c.Verdict).word
-}
-
-func hostPort(scheme, host string, port int) string {
-	switch {
-	case port == 0, port == 443 && scheme != "http" && scheme != "ws", port == 80 && (scheme == "http" || scheme == "ws"):
-		return host
-	}
-	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-		host = "[" + host + "]"
-	}
-	return host + ":" + strconv.Itoa(port)
 }
 
 // harmless clips and escapes every text of e.

@@ -46,7 +46,7 @@ func (p *Endpoint) uncovered() bool {
 func (p *Endpoint) counts() bool { return p.Verdict != "" && !p.opaque }
 
 // HostPort is the host, with the port where that is not the scheme's own.
-func (p *Endpoint) HostPort() string { return hostPort(p.Scheme, p.Host, p.Port) }
+func (p *Endpoint) HostPort() string { return event.HostPort(p.Scheme, p.Host, p.Port) }
 
 type endpointKey struct {
 	method, host string

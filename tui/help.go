@@ -1,6 +1,10 @@
 package tui
 
-import "strings"
+import (
+	"strings"
+
+	"agentvault/proxy/event/query"
+)
 
 // helpKeys is what the help screen says about keys.
 var helpKeys = [...][2]string{
@@ -30,8 +34,10 @@ func (m *inspector) helpLines(height int) []string {
 		lines = append(lines, "  "+st.in(accent, left(k[0], 14))+k[1])
 	}
 	lines = append(lines, "", "  "+st.in(accent, left("filter", 14))+"host:github status:4xx verdict:uncovered -method:get \"some text\"")
-	for _, line := range wrapWords("fields: "+strings.Join(filterFields[:], " "), max(m.width-18, 1), 3) {
-		lines = append(lines, "  "+left("", 14)+st.in(quietly, line))
+	for _, text := range []string{"a field twice means either; * is anything, none no value", "fields: " + strings.Join(query.Fields(), " ")} {
+		for _, line := range wrapWords(text, max(m.width-18, 1), 3) {
+			lines = append(lines, "  "+left("", 14)+st.in(quietly, line))
+		}
 	}
 	lines = append(lines, "")
 	signs := make([]string, 0, len(marks))
@@ -43,6 +49,9 @@ func (m *inspector) helpLines(height int) []string {
 	lines = append(lines, "  "+left("", 14)+strings.Join(signs[half:], "   "))
 	if len(lines) > height {
 		lines = lines[:max(height, 0)]
+		if height > 0 {
+			lines[height-1] = "  " + st.in(quietly, "… a taller terminal has room for more")
+		}
 	}
 	for len(lines) < height {
 		lines = append(lines, "")

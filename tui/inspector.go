@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"agentvault/proxy/event"
+	"agentvault/proxy/event/query"
 )
 
 // tab is one of the inspector's lists.
@@ -46,7 +47,7 @@ type inspector struct {
 	sort      endpointSort
 	order     callOrder
 
-	filter  Filter
+	filter  *query.Filter
 	typed   string // the filter as it is written
 	prior   string // what esc goes back to while typing
 	wrong   string // what is wrong with what is typed
@@ -226,7 +227,7 @@ func (m *inspector) matching(dst []*Call, also func(*Call) bool) []*Call {
 		rows = m.rows
 	}
 	for _, c := range rows {
-		if also != nil && !also(c) || m.only && !uncovered(&c.Event) || !m.filter.Match(c) {
+		if also != nil && !also(c) || m.only && !uncovered(&c.Event) || !matches(m.filter, c) {
 			continue
 		}
 		dst = append(dst, c)
@@ -238,7 +239,7 @@ func (m *inspector) matching(dst []*Call, also func(*Call) bool) []*Call {
 func (m *inspector) sortedEndpoints() []*Endpoint {
 	var rows []*Endpoint
 	for _, p := range m.store.Endpoints() {
-		if m.only && !p.uncovered() || !m.filter.Match(p.asCall()) {
+		if m.only && !p.uncovered() || !matches(m.filter, p.asCall()) {
 			continue
 		}
 		rows = append(rows, p)

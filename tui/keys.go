@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"io"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"agentvault/proxy/event"
+	"agentvault/proxy/event/query"
 )
 
 // typedMost bounds the filter line: a paste may be anything.
@@ -142,7 +144,7 @@ func (m *inspector) back() {
 	case m.detail > 0:
 		m.detail--
 	case m.typed != "":
-		m.typed, m.filter = "", Filter{}
+		m.typed, m.filter = "", nil
 	case m.only:
 		m.only = false
 	}
@@ -178,9 +180,12 @@ func (m *inspector) typeKey(k tea.KeyMsg) {
 
 // parse takes the filter as it stands. One that makes no sense leaves the last that did.
 func (m *inspector) parse() {
-	f, err := ParseFilter(m.typed)
+	f, err := parseFilter(m.typed)
 	m.wrong = ""
 	if err != nil {
+		if term := new(query.TermError); errors.As(err, &term) {
+			err = term.Err // the term is in the line above
+		}
 		m.wrong = event.Escape(err.Error())
 		return
 	}

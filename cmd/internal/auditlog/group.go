@@ -142,9 +142,9 @@ func appendKey(b []byte, name string, e *event.Event, template string) []byte {
 		if e.Method != "" {
 			b = append(append(b, e.Method...), ' ')
 		}
-		return append(append(b, place(e)...), template...)
+		return append(append(b, e.HostPort()...), template...)
 	case "host":
-		return append(b, place(e)...)
+		return append(b, e.HostPort()...)
 	case "service":
 		return append(b, e.Service...)
 	case "secret":

@@ -99,7 +99,8 @@ func (q Query) line(l *line, calls *event.Calls, stats *Stats, fn func(*event.Ev
 // skip reports that a line cannot be of a chosen call, without decoding it. A line that
 // says nothing of the host is left to the decoder: it may belong to one that does.
 func (q Query) skip(line []byte) bool {
-	if q.Filter == nil || q.Filter.host == "" || bytes.Contains(line, []byte(q.Filter.host)) {
+	host := q.Filter.host()
+	if host == "" || bytes.Contains(line, []byte(host)) {
 		return false
 	}
 	// A host with a backslash in its spelling may be the one all the same.

@@ -84,7 +84,7 @@ func (t *table) row(e *event.Event) error {
 	host, path := t.widths()
 	b = at.AppendFormat(b, time.TimeOnly)
 	b = column(b, event.Escape(e.Method), wideMethod, true)
-	b = column(b, event.Escape(place(e)), host, true)
+	b = column(b, event.Escape(e.HostPort()), host, true)
 	b = column(b, event.Escape(e.Path), path, true)
 	b = column(b, status(e), wideStatus, false)
 	if !t.narrow() {
@@ -128,14 +128,6 @@ func column(b []byte, s string, width int, left bool) []byte {
 		return append(b, text.Left(text.Cut(s, width), width)...)
 	}
 	return append(b, text.Right(text.Cut(s, width), width)...)
-}
-
-// place is the host, with the port where it is not the usual one.
-func place(e *event.Event) string {
-	if e.Port == 0 || e.Port == 443 && e.Scheme != "http" || e.Port == 80 && e.Scheme == "http" {
-		return e.Host
-	}
-	return e.Host + ":" + strconv.Itoa(e.Port)
 }
 
 func status(e *event.Event) string {

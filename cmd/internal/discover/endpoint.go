@@ -2,9 +2,7 @@ package discover
 
 import (
 	"cmp"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -74,15 +72,7 @@ type Endpoint struct {
 }
 
 // HostPort is the host, with the port where it is not the scheme's own.
-func (e *Endpoint) HostPort() string { return hostPort(e.Scheme, e.Host, e.Port) }
-
-func hostPort(scheme, host string, port int) string {
-	switch {
-	case port == 0, port == 443 && scheme != "http" && scheme != "ws" && scheme != "tcp", port == 80 && (scheme == "http" || scheme == "ws"):
-		return host
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
-}
+func (e *Endpoint) HostPort() string { return event.HostPort(e.Scheme, e.Host, e.Port) }
 
 // Covers reports whether a service answered for the call e: it named the call's place and
 // let it through, or one of its rules forbade it. A call that was let through because

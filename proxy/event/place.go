@@ -1,0 +1,22 @@
+package event
+
+import (
+	"strconv"
+	"strings"
+)
+
+// HostPort is the host, with the port where that is not the scheme's own.
+func (e *Event) HostPort() string { return HostPort(e.Scheme, e.Host, e.Port) }
+
+// HostPort is a host, with the port where that is not the scheme's own; 0 is no port. A bare
+// tunnel ("tcp") has no port of its own.
+func HostPort(scheme, host string, port int) string {
+	plain := scheme == "http" || scheme == "ws"
+	if port == 0 || port == 443 && !plain && scheme != "tcp" || port == 80 && plain {
+		return host
+	}
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(port)
+}
