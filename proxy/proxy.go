@@ -149,6 +149,7 @@ type Proxy struct {
 
 	transports *transports
 	certified  certified
+	habits     habits
 	dialer     *net.Dialer
 	guard      guard
 	heads      heads
@@ -178,7 +179,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Proxy{config: c, now: c.Now, headWait: headWait, tunnels: make(map[net.Conn]struct{})}
+	p := &Proxy{config: c, now: c.Now, headWait: headWait, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
 	p.dialer = newDialer(c.Upstream)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -36,21 +35,6 @@ func (p *Proxy) leaf(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.config.Authority.Leaf(hello.Conn.(*tunnelConn).tunnel.host)
 }
 
-// greeted is called when the child's first words have come. They tell the protocol that
-// it will speak, so the upstream can be dialled at the same time.
-func (p *Proxy) greeted(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	t := hello.Conn.(*tunnelConn).tunnel
-	rules := p.rules.Load()
-	switch rules.Unmatched {
-	case Ask, Deny: // nothing may be asked of a host that will be refused, not even its name
-		if !rules.Set.Covers(t.host, t.port) {
-			return nil, nil
-		}
-	}
-	p.transports.ahead(slices.Contains(hello.SupportedProtos, "h2"), net.JoinHostPort(t.host, strconv.Itoa(t.port)))
-	return nil, nil
-}
-
 // intercept owns conn: it ends the child's TLS, or takes plain HTTP, and hands the
 // connection to the inner server.
 func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
@@ -63,8 +47,12 @@ func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
 		_ = c.Close()
 		return
 	}
-	defer p.untrack(c)                                     // the inner server has it then
-	go func() { _, _ = p.config.Authority.Leaf(t.host) }() // minted while the child reads on
+	defer p.untrack(c) // the inner server has it then
+	// Both while the child reads on.
+	if http2, known := p.habits.guess(t); known {
+		p.dialAhead(t, http2)
+	}
+	go func() { _, _ = p.config.Authority.Leaf(t.host) }()
 	if _, err := io.WriteString(c, established); err != nil {
 		_ = c.Close()
 		return
@@ -83,6 +71,7 @@ func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
 	case first == 22: // a TLS handshake record, RFC 8446 5.1
 		p.handshake(c, t)
 	case 'A' <= first && first <= 'Z': // an HTTP method: ws:// through a proxy is asked for like this
+		p.habits.forget(t)
 		if !p.inside.give(c) {
 			_ = c.Close()
 		}
