@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
 	"agentvault/keyring/command"
 	"agentvault/keyring/envvar"
@@ -73,10 +72,8 @@ func (s *stores) opened(store keyring.Store) (keyring.Backend, error) {
 
 func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }
 
-// backends maps schemes to backends. Each is opened when the first ref needs it, and what
-// it needs itself is got by own.
-func backends(env Env, s *stores, c *config.Compiled, own func(context.Context, keyring.Ref) (keyring.Item, error)) map[string]func() (keyring.Backend, error) {
-	l := logins{env: env, compiled: c, get: own}
+// backends maps schemes to backends. Each is opened when the first ref needs it.
+func backends(env Env, s *stores, l *logins) map[string]func() (keyring.Backend, error) {
 	return map[string]func() (keyring.Backend, error){
 		"keychain": func() (keyring.Backend, error) {
 			store, err := s.chain(context.Background())

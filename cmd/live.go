@@ -59,6 +59,7 @@ type live struct {
 	untold   []string // notices that wait for its end
 
 	stores   *stores             // nil where the session has secrets of its own
+	logins   *logins             // likewise
 	standIns map[string]*standIn // by service
 	wayOut   *http.Client        // for token endpoints: the proxy's own way out
 	closers  []func()

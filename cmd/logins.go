@@ -9,13 +9,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/keyring"
 	"agentvault/keyring/awssm"
 	"agentvault/keyring/infisical"
 	"agentvault/keyring/vault"
-	"agentvault/proxy"
 	"agentvault/proxy/rule"
 )
 
@@ -32,10 +33,58 @@ type logins struct {
 	env      Env
 	compiled *config.Compiled
 	get      func(context.Context, keyring.Ref) (keyring.Item, error)
+	account  func() (*awssm.Backend, error) // one for all who ask who we are for AWS
+}
+
+func newLogins(env Env, c *config.Compiled, get func(context.Context, keyring.Ref) (keyring.Item, error)) *logins {
+	l := &logins{env: env, compiled: c, get: get}
+	l.account = sync.OnceValues(l.newAccount)
+	return l
+}
+
+// runCommands runs the commands that backends of the refs sign in with, and keeps what they
+// print for the session. It is for a session that gets its secrets later: once the child is
+// there no command is run, which it could look into, or put another program in its place.
+func (l *logins) runCommands(ctx context.Context, refs []keyring.Ref) (errs []error) {
+	run := func(what string, from config.Section, server string, own ...keyring.Ref) {
+		for _, ref := range own {
+			if ref.Scheme != "exec" {
+				continue
+			}
+			if _, err := l.credential(ref, from, server)(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			}
+		}
+	}
+	needs := func(scheme string) bool {
+		return slices.ContainsFunc(refs, func(r keyring.Ref) bool { return r.Scheme == scheme })
+	}
+	if c := l.compiled.Infisical; needs("infisical") {
+		run("infisical", c.Section, l.site(), c.ClientSecret, c.AccessToken, c.IdentityToken)
+	}
+	if c := l.compiled.Vault; needs("vault") {
+		run("vault", c.Section, l.vaultServer(), c.Token, c.SecretID, c.JWT)
+	}
+	if needs("aws") || needs("infisical") && l.compiled.Infisical.IdentityMethod == string(infisical.AWS) {
+		account, err := l.account()
+		if err == nil {
+			err = account.Prepare(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("aws: %w", err))
+		}
+	}
+	return errs
+}
+
+func (l *logins) site() string { return cmp.Or(l.compiled.Infisical.SiteURL, infisical.DefaultSite) }
+
+func (l *logins) vaultServer() string {
+	return cmp.Or(l.compiled.Vault.Address, l.env.get("VAULT_ADDR"))
 }
 
 // credential returns what gets ref for the server; nil for the zero Ref.
-func (l logins) credential(ref keyring.Ref, from config.Section, server string) func(context.Context) (keyring.Secret, error) {
+func (l *logins) credential(ref keyring.Ref, from config.Section, server string) func(context.Context) (keyring.Secret, error) {
 	if ref.IsZero() {
 		return nil
 	}
@@ -60,7 +109,7 @@ func (l logins) credential(ref keyring.Ref, from config.Section, server string) 
 }
 
 // named holds a variable or a command to the user's own binding.
-func (l logins) named(ref keyring.Ref, from config.Section, host rule.Host) error {
+func (l *logins) named(ref keyring.Ref, from config.Section, host rule.Host) error {
 	const hint = "in your own file: [binding] %q = [%q]"
 	hosts, bound := l.compiled.Bound(ref)
 	var names []string
@@ -84,13 +133,13 @@ func serverHost(server string) (rule.Host, error) {
 	return rule.ParseHost(u.Host)
 }
 
-func (l logins) infisical() (keyring.Backend, error) {
+func (l *logins) infisical() (keyring.Backend, error) {
 	way, err := parentUpstream(l.env)
 	if err != nil {
 		return nil, err
 	}
 	c := l.compiled.Infisical
-	site := cmp.Or(c.SiteURL, infisical.DefaultSite)
+	site := l.site()
 	if c.ClientSecret.IsZero() && c.AccessToken.IsZero() && c.IdentityMethod == "" {
 		return nil, withHint(fmt.Errorf("infisical: no credentials: %w", keyring.ErrDenied),
 			"add [infisical] with client_id and client_secret = \"keychain:infisical\" to agentvault.toml")
@@ -114,9 +163,12 @@ func (l logins) infisical() (keyring.Backend, error) {
 	case infisical.Kubernetes:
 		o.Identity.Token = serviceAccount
 	case infisical.AWS:
-		a := l.awsBackend(way)
 		o.Identity.AWS = func(ctx context.Context) (infisical.AWSIdentity, error) {
-			who, region, err := a.Identity(ctx)
+			account, err := l.account()
+			if err != nil {
+				return infisical.AWSIdentity{}, err
+			}
+			who, region, err := account.Identity(ctx)
 			return infisical.AWSIdentity{Credentials: who, Region: region}, err
 		}
 	}
@@ -139,13 +191,13 @@ func serviceAccount(context.Context) (keyring.Secret, error) {
 	return keyring.NewSecret(bytes.TrimSpace(text)), err
 }
 
-func (l logins) vault() (keyring.Backend, error) {
+func (l *logins) vault() (keyring.Backend, error) {
 	way, err := parentUpstream(l.env)
 	if err != nil {
 		return nil, err
 	}
 	c := l.compiled.Vault
-	server := cmp.Or(c.Address, l.env.get("VAULT_ADDR"))
+	server := l.vaultServer()
 	o := vault.Config{
 		Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, RootCAs: way.Roots, Proxy: way.Proxy, LookupEnv: l.env.LookupEnv,
 		Token:     l.credential(c.Token, c.Section, server),
@@ -161,17 +213,21 @@ func (l logins) vault() (keyring.Backend, error) {
 	return vault.New(o), nil
 }
 
-func (l logins) aws() (keyring.Backend, error) {
+func (l *logins) aws() (keyring.Backend, error) {
+	account, err := l.account()
+	if err != nil {
+		return nil, err // and not an interface around nil
+	}
+	return account, nil
+}
+
+// newAccount signs in as every AWS tool here does. A project's file may choose the region and
+// the profile; the server is AWS's, or one that the user's own profile or environment names.
+func (l *logins) newAccount() (*awssm.Backend, error) {
 	way, err := parentUpstream(l.env)
 	if err != nil {
 		return nil, err
 	}
-	return l.awsBackend(way), nil
-}
-
-// awsBackend signs in as every AWS tool here does. A project's file may choose the region and
-// the profile; the server is AWS's, or one that the user's own profile or environment names.
-func (l logins) awsBackend(way proxy.Upstream) *awssm.Backend {
 	c := l.compiled.AWS
-	return awssm.New(awssm.Config{Region: c.Region, Profile: c.Profile, RootCAs: way.Roots, Proxy: way.Proxy})
+	return awssm.New(awssm.Config{Region: c.Region, Profile: c.Profile, RootCAs: way.Roots, Proxy: way.Proxy}), nil
 }

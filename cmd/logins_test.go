@@ -122,7 +122,7 @@ func (w *loginWorld) get(ref string) error {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b, err := backends(env, newStores(env, noFD, func(string, ...any) {}), c, own)[r.Scheme]()
+	b, err := backends(env, newStores(env, noFD, func(string, ...any) {}), newLogins(env, c, own))[r.Scheme]()
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func TestBackendsAreLazy(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := Env{LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok }}
-	all := backends(env, newStores(env, noFD, func(string, ...any) {}), c, nil)
+	all := backends(env, newStores(env, noFD, func(string, ...any) {}), newLogins(env, c, nil))
 	for scheme, open := range all {
 		all[scheme] = func() (keyring.Backend, error) {
 			if scheme != "env" {

@@ -20,9 +20,10 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 	l.stores = s
 	// The backends' own credentials have a resolver to themselves: they are not the
 	// session's secrets, and no service can name them by accident.
-	own := keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Backends: backends(l.env, s, &config.Compiled{}, nil)})
+	own := keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Backends: backends(l.env, s, newLogins(l.env, &config.Compiled{}, nil))})
+	l.logins = newLogins(l.env, l.compiled, own.Get)
 	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Bind: ownBinding(l.compiled), Notify: l.changed,
-		Backends: backends(l.env, s, l.compiled, own.Get)})
+		Backends: backends(l.env, s, l.logins)})
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil
@@ -48,8 +49,11 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 	if o.lazy { // a command runs before the child is there, or not at all
 		refs = slices.DeleteFunc(slices.Clone(refs), func(r keyring.Ref) bool { return o.alone || r.Scheme != "exec" })
 	}
-	failed := l.resolver.ResolveAll(ctx, refs)
 	var errs []error
+	if o.lazy && !o.alone && l.logins != nil {
+		errs = l.logins.runCommands(ctx, l.compiled.Refs)
+	}
+	failed := l.resolver.ResolveAll(ctx, refs)
 	for _, c := range l.compiled.Services {
 		for _, ref := range refsOf(c) {
 			if err := failed[ref.String()]; err != nil {

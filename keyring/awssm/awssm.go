@@ -3,7 +3,8 @@
 //
 // Credentials and region come from where every AWS tool takes them: the environment, the
 // profile (static keys, SSO, an assumed role, credential_process), a container's or an
-// instance's role. Nothing of that is read before the first get. The region in an ARN wins.
+// instance's role. Nothing of that is read before the first get, and a command is run once in
+// the life of a Backend (process.go). The region in an ARN wins.
 //
 // Secrets that are asked for together come with one call (batch.go). A call is made once, and
 // never repeated by itself.
@@ -51,8 +52,9 @@ type Config struct {
 // Backend answers refs with the scheme aws. It is safe for concurrent use.
 type Backend struct {
 	c    Config
-	gate chan struct{} // holds a token for whoever loads, or looks at loaded
+	gate chan struct{} // holds a token for whoever loads, or looks at what follows
 	loaded
+	command *once // set where the credentials come from a command
 
 	ctx    context.Context // ends with Close; shared calls hang on it
 	cancel context.CancelFunc
@@ -64,6 +66,7 @@ type Backend struct {
 type loaded struct {
 	client      *secretsmanager.Client
 	credentials aws.CredentialsProvider
+	sso         string // the profile that signs in with SSO, if that is where the credentials come from
 }
 
 var _ keyring.Backend = (*Backend)(nil)
@@ -115,7 +118,7 @@ func (b *Backend) Identity(ctx context.Context) (aws.Credentials, string, error)
 	}
 	own, err := sdk.credentials.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, "", explainCredentials(ctx, err)
+		return aws.Credentials{}, "", sdk.explain(ctx, err)
 	}
 	return own, region, nil
 }
@@ -141,7 +144,7 @@ func (b *Backend) signed(ctx context.Context, region string, do func(*secretsman
 		// First and apart: their errors are about us and not about the secret. The SDK keeps them.
 		own, err := sdk.credentials.Retrieve(ctx)
 		if err != nil {
-			return explainCredentials(ctx, err)
+			return sdk.explain(ctx, err)
 		}
 		err = do(sdk.client, func(o *secretsmanager.Options) { o.Region = at })
 		if err == nil {
@@ -211,13 +214,19 @@ func (b *Backend) load(ctx context.Context, refused *secretsmanager.Client) (loa
 		}
 		return loaded{}, fmt.Errorf("AWS configuration: %s", keyring.Excerpt(err.Error()))
 	}
+	if needsCommand(c.Credentials) {
+		if b.command == nil {
+			b.command = &once{provider: c.Credentials}
+		}
+		c.Credentials = b.command
+	}
 	client := secretsmanager.NewFromConfig(c)
 	if to := client.Options().BaseEndpoint; to != nil {
 		if err := checkEndpoint(*to); err != nil {
 			return loaded{}, err
 		}
 	}
-	b.loaded = loaded{client, c.Credentials}
+	b.loaded = loaded{client, c.Credentials, ssoProfile(c)}
 	return b.loaded, nil
 }
 

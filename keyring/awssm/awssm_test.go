@@ -228,9 +228,9 @@ func TestNoCredentials(t *testing.T) {
 		"[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://acme.awsapps.test/start\n"+
 		"[profile older]\nsso_account_id = 1\nsso_role_name = r\nsso_region = eu-west-1\nsso_start_url = https://acme.awsapps.test/start\n")
 	t.Setenv("AWS_PROFILE", "sso")
-	wantError(t, New(s.config()), "aws:db", keyring.ErrDenied, "SSO token file", "aws sso login")
+	wantError(t, New(s.config()), "aws:db", keyring.ErrDenied, "SSO token file", "aws sso login --profile sso")
 	t.Setenv("AWS_PROFILE", "older")
-	wantError(t, New(s.config()), "aws:db", keyring.ErrDenied, "the AWS SSO session has ended", "aws sso login")
+	wantError(t, New(s.config()), "aws:db", keyring.ErrDenied, "the AWS SSO session of the profile \"older\" has ended", "aws sso login --profile older")
 	if s.calls != 0 {
 		t.Errorf("%d calls without credentials", s.calls)
 	}

@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
 
 	"agentvault/keyring"
@@ -60,29 +62,68 @@ func explain(ctx context.Context, err error, own aws.Credentials) error {
 	return fmt.Errorf("status %d (%s)", status, said)
 }
 
-// explainCredentials says why we are nobody. The last in the SDK's chain is the instance's
-// role: its failure means that there was nothing anywhere.
-func explainCredentials(ctx context.Context, err error) error {
+// explain says why we are nobody. The last in the SDK's chain is the instance's role: its
+// failure means that there was nothing anywhere.
+func (l loaded) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	var (
-		sso  *ssocreds.InvalidTokenError
-		call *smithy.OperationError
-		api  smithy.APIError
-		wire *net.OpError
+		call    *smithy.OperationError
+		api     smithy.APIError
+		answer  *awshttp.ResponseError
+		wire    *net.OpError
+		process *processcreds.ProviderError
 	)
+	said := keyring.Excerpt(err.Error())
+	if errors.As(err, &api) { // the whole repeats itself, and names requests
+		said = keyring.Excerpt(api.ErrorCode() + "\n" + api.ErrorMessage())
+	}
 	switch {
-	case errors.As(err, &sso):
-		return keyring.WithHint(fmt.Errorf("the AWS SSO session has ended: %w", keyring.ErrDenied), "aws sso login")
-	case errors.As(err, &call) && call.Service() == "ec2imds":
-		return keyring.WithHint(fmt.Errorf("no AWS credentials: %w", keyring.ErrDenied), signIn)
-	case errors.As(err, &api):
-		return keyring.WithHint(fmt.Errorf("AWS credentials: %s: %w", keyring.Excerpt(api.ErrorCode()+"\n"+api.ErrorMessage()), keyring.ErrDenied), signIn)
+	case errors.Is(err, errEnded):
+		return err
+	case errors.As(err, &process):
+		return explainProcess(process)
 	case errors.As(err, &wire):
 		return fmt.Errorf("AWS credentials: %s: %w", cause(err, nil), keyring.ErrUnavailable)
+	case errors.As(err, &answer) && (answer.HTTPStatusCode() == http.StatusTooManyRequests || answer.HTTPStatusCode() >= 500):
+		return fmt.Errorf("AWS credentials: status %d (%s): %w", answer.HTTPStatusCode(), said, keyring.ErrUnavailable)
+	case l.sso != "" && isSSO(err):
+		return keyring.WithHint(fmt.Errorf("the AWS SSO session of the profile %q has ended, or there is none (%s): %w", l.sso, said, keyring.ErrDenied),
+			"sign in again: aws sso login --profile "+l.sso)
+	case errors.As(err, &call) && call.Service() == "ec2imds":
+		return keyring.WithHint(fmt.Errorf("no AWS credentials: %w", keyring.ErrDenied), signIn)
 	}
-	return keyring.WithHint(fmt.Errorf("AWS credentials: %s: %w", keyring.Excerpt(err.Error()), keyring.ErrDenied), signIn)
+	return keyring.WithHint(fmt.Errorf("AWS credentials: %s: %w", said, keyring.ErrDenied), signIn)
+}
+
+// isSSO tells the failure of an SSO session from that of the role that is assumed with it.
+func isSSO(err error) bool {
+	var call *smithy.OperationError
+	return !errors.As(err, &call) || call.Service() == "SSO" || call.Service() == "SSO OIDC"
+}
+
+// ssoProfile is the profile that signs in with SSO; "" where the credentials come from
+// elsewhere.
+func ssoProfile(c aws.Config) string {
+	source, ok := c.Credentials.(aws.CredentialProviderSource)
+	if !ok || !slices.ContainsFunc(source.ProviderSources(), func(s aws.CredentialSource) bool {
+		return s == aws.CredentialSourceSSO || s == aws.CredentialSourceSSOLegacy
+	}) {
+		return ""
+	}
+	for _, s := range c.ConfigSources {
+		shared, ok := s.(config.SharedConfig)
+		if !ok {
+			continue
+		}
+		for p := &shared; p != nil; p = p.Source {
+			if p.SSOAccountID != "" {
+				return p.Profile
+			}
+		}
+	}
+	return ""
 }
 
 // cause is the end of a chain of wrappings, each of which repeats the one before.

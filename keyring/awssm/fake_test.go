@@ -125,7 +125,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, s.fail, "SomethingException", r.Header.Get("X-Amz-Security-Token")+" "+r.Header.Get("Authorization")+string(body))
 		return
 	}
-	if code, why := s.verify(r, body); code != "" {
+	if code, why := s.verify(r, body, "secretsmanager", "x-amz-target"); code != "" {
 		refuse(w, http.StatusBadRequest, code, why)
 		return
 	}
@@ -216,15 +216,16 @@ func (s *server) find(id, stage string) (out map[string]any, code, why string) {
 	return out, "", ""
 }
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/secretsmanager/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$`)
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([a-z]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$`)
 
-// verify is Signature Version 4 as AWS describes it. It returns AWS's code for what is wrong.
-func (s *server) verify(r *http.Request, body []byte) (code, why string) {
+// verify is Signature Version 4 as AWS describes it, for a service, with more headers that
+// must be signed. It returns AWS's code for what is wrong.
+func (s *server) verify(r *http.Request, body []byte, service string, more ...string) (code, why string) {
 	m := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
-	if m == nil {
+	if m == nil || m[4] != service {
 		return "IncompleteSignatureException", "Authorization is not as it should be"
 	}
-	id, day, at, names, signature := m[1], m[2], m[3], strings.Split(m[4], ";"), m[5]
+	id, day, at, names, signature := m[1], m[2], m[3], strings.Split(m[5], ";"), m[6]
 	s.regions = append(s.regions, at)
 	key, ok := s.keys[id]
 	if !ok || r.Header.Get("X-Amz-Security-Token") != s.session {
@@ -235,7 +236,7 @@ func (s *server) verify(r *http.Request, body []byte) (code, why string) {
 	if err != nil || time.Since(when).Abs() > 5*time.Minute || !strings.HasPrefix(date, day) {
 		return "InvalidSignatureException", "Signature expired"
 	}
-	for _, must := range []string{"host", "x-amz-date", "x-amz-target"} {
+	for _, must := range append(more, "host", "x-amz-date") {
 		if !slices.Contains(names, must) {
 			return "InvalidSignatureException", must + " is not signed"
 		}
@@ -254,8 +255,8 @@ func (s *server) verify(r *http.Request, body []byte) (code, why string) {
 		}
 		headers.WriteString(name + ":" + strings.TrimSpace(value) + "\n")
 	}
-	canonical := strings.Join([]string{r.Method, "/", "", headers.String(), m[4], hash(body)}, "\n")
-	scope := strings.Join([]string{day, at, "secretsmanager", "aws4_request"}, "/")
+	canonical := strings.Join([]string{r.Method, "/", "", headers.String(), m[5], hash(body)}, "\n")
+	scope := strings.Join([]string{day, at, service, "aws4_request"}, "/")
 	k := []byte("AWS4" + key)
 	for _, part := range strings.Split(scope, "/") {
 		k = mac(k, part)
