@@ -205,7 +205,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(&w.seen, "%s: %s\n", name, strings.Join(values, ", "))
 	}
 	w.mu.Unlock()
-	if n, ok := strings.CutPrefix(r.URL.Path, "/status/"); ok {
+	if n, ok := strings.CutPrefix(cmp.Or(r.Header.Get("Want-Status"), r.URL.Path), "/status/"); ok {
 		code, _ := strconv.Atoi(n)
 		rw.WriteHeader(code)
 		return
@@ -397,7 +397,7 @@ func fakeAgent(args []string) int {
 	lookAround()
 	client := &http.Client{Timeout: 30 * time.Second}
 	switch args[0] {
-	case "get", "post", "delete": // get URL [NAME VALUE]...; $NAME in a value is from the environment
+	case "get", "post", "delete": // get URL [BODY TEXT] [NAME VALUE]...; @NAME in a value is from the environment
 		return fakeCall(client, strings.ToUpper(args[0]), args[1], args[2:])
 	case "each": // each URL...: gets one after the other
 		for _, url := range args[1:] {
@@ -454,7 +454,11 @@ func fakeAgent(args []string) int {
 }
 
 func fakeCall(client *http.Client, method, url string, header []string) int {
-	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
+	var body io.Reader
+	if len(header) > 1 && header[0] == "BODY" {
+		body, header = strings.NewReader(header[1]), header[2:]
+	}
+	r, err := http.NewRequestWithContext(context.Background(), method, url, body)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

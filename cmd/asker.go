@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ type asker struct {
 type askKey struct {
 	method, scheme, host string
 	port                 int
-	path                 string // folded
+	path                 string // folded, with the operation
 }
 
 type question struct {
@@ -120,7 +121,7 @@ func (a *asker) ask(ctx context.Context, e event.Event, held func()) proxy.Leave
 
 // join finds the endpoint's question, or opens one. Where it returns none, leave decides.
 func (a *asker) join(e event.Event) (*question, proxy.Leave) {
-	key := askKey{e.Method, e.Scheme, e.Host, e.Port, a.template(e.Host, e.Path)}
+	key := askKey{e.Method, e.Scheme, e.Host, e.Port, e.WithOperation(a.template(e.Host, e.Path))}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -191,15 +192,18 @@ func (a *asker) front() *tui.Question {
 		q.shown = time.Now()
 	}
 	call := tui.Call{Event: q.event}
-	view := &tui.Question{Method: q.event.Method, Host: call.HostPort(), Path: q.event.Path, Reason: q.event.Reason,
+	view := &tui.Question{Method: q.event.Method, Host: call.HostPort(), Path: q.event.WithOperation(q.event.Path), Reason: q.event.Reason,
 		Calls: q.waiting, Waiting: len(a.open) - 1, Left: time.Until(q.expires)}
 	if scheme := q.event.Scheme; scheme != "https" {
 		view.Host = cmp.Or(scheme, "https") + "://" + view.Host
 	}
+	if q.event.Operation != "" {
+		view.Reason = strings.TrimSuffix("w allows every operation at this path; "+view.Reason, "; ")
+	}
 	switch {
 	case q.mixed:
 		view.Path = q.key.path
-	case q.key.path != q.event.Path:
+	case q.key.path != view.Path:
 		view.Endpoint = q.key.path
 	}
 	return view

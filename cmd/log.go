@@ -30,13 +30,13 @@ func newLogCommand(env Env) *cli.Command {
 		ArgsUsage: "[SESSION] [FILTER...]",
 		Description: `SESSION is an id or the part of it that run showed; without one it is the newest session.
 A FILTER is what the inspector takes: host:NAME status:4xx verdict:uncovered method:delete
-service:NAME path:TEXT endpoint:TEMPLATE client: auth: secret:REF label:live asked:yes
+service:NAME path:TEXT endpoint:TEMPLATE op:NAME client: auth: secret:REF label:live asked:yes
 session: code: scheme: state: call:, or a word that any of them holds. Several of one kind
 mean "or", - or ! before one turns it around, * stands for anything, none for no value.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "every session"},
 			&cli.StringFlag{Name: "since", Usage: "the calls of the last `TIME` (90m, 24h, 7d)"},
-			&cli.StringFlag{Name: "by", Usage: "count by endpoint, host, service, secret, resource, session, status, verdict, method, client or label (`NAME[,NAME]`)"},
+			&cli.StringFlag{Name: "by", Usage: "count by endpoint, host, service, secret, resource, session, status, verdict, method, client, label or op (`NAME[,NAME]`)"},
 			&cli.BoolFlag{Name: "json", Usage: "the chosen lines as they are (JSON lines)"},
 			&cli.BoolFlag{Name: "csv", Usage: "as CSV"},
 			&cli.BoolFlag{Name: "har", Usage: "as HAR 1.2, without headers' values, queries and bodies"},

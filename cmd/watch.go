@@ -133,7 +133,7 @@ func describe(e event.Event) string {
 	if e.Port != 0 && e.Port != 443 {
 		host = fmt.Sprintf("%s:%d", host, e.Port)
 	}
-	text := fmt.Sprintf("%-9s %-6s %s%s", e.Verdict, e.Method, host, e.Path)
+	text := fmt.Sprintf("%-9s %-6s %s%s", e.Verdict, e.Method, host, e.WithOperation(e.Path))
 	if e.Status != 0 {
 		text += fmt.Sprintf("  %d", e.Status)
 	}

@@ -67,6 +67,21 @@ func (x *exchange) prepare(p *Proxy, t *tunnel, r *http.Request) {
 	}
 }
 
+// beginning is the whole body where it is short and plain, for what names the call; nil
+// otherwise. It is kept all the same, and is sent as if nobody had looked. A client that waits
+// for a 100 gets it from the server, not from us.
+func (x *exchange) beginning() []byte {
+	r := x.in
+	if x.body == nil || r.ContentLength > maxKept || r.ContentLength < 0 || r.Header["Expect"] != nil || r.Header["Content-Encoding"] != nil {
+		return nil
+	}
+	body, err := io.ReadAll(x.body.reader())
+	if err != nil {
+		return nil
+	}
+	return body
+}
+
 // bodyEnded takes over the trailer, announced or not, which the server has read by now.
 func (x *exchange) bodyEnded() error {
 	for k, values := range x.in.Trailer {

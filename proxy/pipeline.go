@@ -61,6 +61,9 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 	}
 	x.prepare(p, t, r)
 	x.rules, x.extended = rules, extended
+	if name := inject.Operation(r, t.host, x.beginning); name != "" {
+		c.event.Operation = p.guard.mask(name)
+	}
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
 	service, a, verdict := p.decide(r.Context(), rules, c, path, x.found)

@@ -135,7 +135,7 @@ func (f *Foot) newest(c *Call, width int) string {
 		end = ""
 	}
 	method := left(c.method(), min(cells(c.method()), methodWidth)) + " "
-	path := c.Path
+	path := c.WithOperation(c.Path)
 	if path == "" && c.Phase == event.Note {
 		path = " " + c.Reason
 	}

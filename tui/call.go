@@ -20,7 +20,7 @@ type Call struct {
 	// Event holds what the start and the end of the call say together. Time is the
 	// start's.
 	event.Event
-	// Endpoint is the path with ids folded.
+	// Endpoint is the path with ids folded, and the operation.
 	Endpoint string
 	// Done says that the call has ended; a note is done from the start.
 	Done bool
@@ -88,7 +88,7 @@ func (c *Call) label() string {
 // harmless clips and escapes every text of e.
 func harmless(e event.Event) event.Event {
 	for _, s := range []*string{
-		&e.Session, &e.Method, &e.Scheme, &e.Host, &e.Path, &e.Service, &e.Secret, &e.Where,
+		&e.Session, &e.Method, &e.Scheme, &e.Host, &e.Path, &e.Operation, &e.Service, &e.Secret, &e.Where,
 		(*string)(&e.Verdict), (*string)(&e.State), &e.Label, &e.Reason, &e.Code, &e.Auth, &e.Client,
 	} {
 		*s = safe(*s)
@@ -113,6 +113,7 @@ func merge(start, end event.Event) event.Event {
 		{&end.Scheme, &start.Scheme},
 		{&end.Host, &start.Host},
 		{&end.Path, &start.Path},
+		{&end.Operation, &start.Operation},
 		{&end.Service, &start.Service},
 		{&end.Secret, &start.Secret},
 		{&end.Where, &start.Where},

@@ -118,7 +118,7 @@ func (c columns) call(st *Styles, call *Call, now time.Time, chosen bool) string
 	case m.tone == quietly:
 		text = quietly
 	}
-	path := call.Path
+	path := call.WithOperation(call.Path)
 	if call.Phase == event.Note && path == "" {
 		path = call.Reason
 		if c.path == 0 {

@@ -31,6 +31,9 @@ func detailLines(st *Styles, c *Call, a about, now time.Time, width int) []strin
 	if c.Phase != event.Note {
 		d.say("sent", sent(c))
 	}
+	if c.Operation != "" {
+		d.say("asks for", c.Operation)
+	}
 	if c.Code != "" {
 		d.say("answer", "from agentvault itself, code "+c.Code)
 	}
@@ -65,14 +68,14 @@ func (d *details) title(c *Call, now time.Time) {
 	}
 	if d.width < 60 { // no room for both on a row
 		d.lines = append(d.lines, sides(d.st.in(strong, "  "+c.method()), d.st.in(c.mark().tone, end)+"  ", d.width),
-			"  "+d.st.in(strong, target(c.place(), c.Path, max(d.width-4, 1))))
+			"  "+d.st.in(strong, target(c.place(), c.WithOperation(c.Path), max(d.width-4, 1))))
 		return
 	}
 	method := "  " + c.method() + " "
 	room := d.width - cells(method) - cells(end) - 4
 	address := c.URL()
 	if cells(address) > room {
-		address = target(c.place(), c.Path, room)
+		address = target(c.place(), c.WithOperation(c.Path), room)
 	}
 	m := c.mark()
 	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(m.tone, end)+"  ", d.width))

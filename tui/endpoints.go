@@ -10,7 +10,7 @@ import (
 // host names fills no memory.
 const keepEndpoints = 2_000
 
-// Endpoint is a method, a host and a path template, and what became of the calls to it.
+// Endpoint is a method, a host and a path template with the operation behind it, and what became of the calls to it.
 type Endpoint struct {
 	Method, Scheme, Host string
 	Port                 int

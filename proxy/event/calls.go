@@ -76,6 +76,7 @@ func (e *Event) fill(start *Event) {
 	fill(&e.Host, start.Host)
 	fill(&e.Port, start.Port)
 	fill(&e.Path, start.Path)
+	fill(&e.Operation, start.Operation)
 	fill(&e.Service, start.Service)
 	fill(&e.Secret, start.Secret)
 	fill(&e.Where, start.Where)

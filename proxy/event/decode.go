@@ -82,6 +82,8 @@ func (d *Decoder) member(s *scanner, key string, e *Event) bool {
 		return d.text(s, &e.Host)
 	case "path":
 		return d.text(s, &e.Path)
+	case "operation":
+		return d.text(s, &e.Operation)
 	case "service":
 		return d.text(s, &e.Service)
 	case "secret":

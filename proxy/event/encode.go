@@ -35,6 +35,7 @@ func appendFields(b []byte, e *Event) []byte {
 	b = appendText(b, `,"host":`, e.Host)
 	b = appendInt(b, `,"port":`, int64(e.Port))
 	b = appendText(b, `,"path":`, e.Path)
+	b = appendText(b, `,"operation":`, e.Operation)
 	b = appendText(b, `,"service":`, e.Service)
 	b = appendText(b, `,"secret":`, e.Secret)
 	b = appendText(b, `,"where":`, e.Where)

@@ -14,7 +14,7 @@ func full() Event {
 	return Event{
 		Session: "20260102t150405-7f3a", Call: 42, Phase: End,
 		Time:   time.Date(2026, 1, 2, 15, 4, 5, 123456789, time.UTC),
-		Method: "POST", Scheme: "https", Host: "api.github.com", Port: 443, Path: "/repos/acme/app/issues",
+		Method: "POST", Scheme: "https", Host: "api.github.com", Port: 443, Path: "/repos/acme/app/issues", Operation: "CreateIssue",
 		Service: "github", Secret: "keychain:github", Where: "header Authorization",
 		Label: "test", State: Stale, NotAllowed: true,
 		Verdict: Injected, Reason: `rule "github" allows POST /repos/*/*/issues`, Code: "x", Asked: "yes",

@@ -60,6 +60,9 @@ type Event struct {
 	Host   string `json:"host,omitempty"`   // lower case, no port
 	Port   int    `json:"port,omitempty"`
 	Path   string `json:"path,omitempty"` // without query, scrubbed
+	// Operation is what the call asks for where method and path do not say it, such as
+	// "GetItem" or "mutation issueCreate": short words of the protocol, never free text.
+	Operation string `json:"operation,omitempty"`
 
 	Service string `json:"service,omitempty"`
 	Secret  string `json:"secret,omitempty"` // the ref, never the value

@@ -8,6 +8,14 @@ import (
 // HostPort is the host, with the port where that is not the scheme's own.
 func (e *Event) HostPort() string { return HostPort(e.Scheme, e.Host, e.Port) }
 
+// WithOperation is a path, or its template, with the operation of the call behind it: "/ GetItem".
+func (e *Event) WithOperation(path string) string {
+	if e.Operation == "" {
+		return path
+	}
+	return path + " " + e.Operation
+}
+
 // HostPort is a host, with the port where that is not the scheme's own; 0 is no port. A bare
 // tunnel ("tcp") has no port of its own.
 func HostPort(scheme, host string, port int) string {

@@ -82,7 +82,7 @@ func operationNames(req *http.Request, service string) ([]string, error) {
 	for key, lines := range req.Header {
 		if sameSlot(key, "X-Amz-Target") {
 			for _, line := range lines {
-				names = append(names, strings.TrimSpace(line[strings.LastIndexByte(line, '.')+1:]))
+				names = append(names, lastWord(line))
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func operationNames(req *http.Request, service string) ([]string, error) {
 		names = append(names, strings.Trim(after, "/"))
 	}
 	query := service == "sts" || service == "iam" || service == "redshift"
-	if !query && !strings.HasPrefix(strings.ToLower(req.Header.Get("Content-Type")), "application/x-www-form-urlencoded") {
+	if !query && !isForm(req) {
 		return names, nil
 	}
 	body, err := bufferBody(req, maxForm)

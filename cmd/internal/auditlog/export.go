@@ -45,14 +45,14 @@ func JSON(w io.Writer, q Query) (Stats, error) {
 func CSV(w io.Writer, q Query) (Stats, error) {
 	out := csv.NewWriter(w)
 	if err := out.Write([]string{"session", "call", "time", "method", "scheme", "host", "port", "path", "status", "verdict",
-		"service", "secret", "label", "state", "asked", "auth", "code", "reason", "client", "sent", "received", "ms"}); err != nil {
+		"service", "secret", "label", "state", "asked", "auth", "code", "reason", "client", "sent", "received", "ms", "operation"}); err != nil {
 		return Stats{}, err
 	}
-	row := make([]string, 0, 22)
+	row := make([]string, 0, 23)
 	stats, err := q.Each(func(e *event.Event) error {
 		row = append(row[:0], e.Session, strconv.FormatUint(e.Call, 10), e.Time.UTC().Format(time.RFC3339Nano), e.Method, e.Scheme, e.Host,
 			number(int64(e.Port)), e.Path, number(int64(e.Status)), string(e.Verdict), e.Service, e.Secret, e.Label, string(e.State), e.Asked, e.Auth, e.Code, e.Reason, e.Client,
-			strconv.FormatInt(e.Sent, 10), strconv.FormatInt(e.Received, 10), milliseconds(e.Duration))
+			strconv.FormatInt(e.Sent, 10), strconv.FormatInt(e.Received, 10), milliseconds(e.Duration), e.Operation)
 		for i, cell := range row {
 			row[i] = harmless(event.Escape(cell))
 		}

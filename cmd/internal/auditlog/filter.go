@@ -28,7 +28,7 @@ func (f *Filter) Match(e *event.Event) bool {
 	}
 	endpoint := ""
 	if f.calls.Endpoint() {
-		endpoint = f.templates.Of(e.Host, e.Path)
+		endpoint = e.WithOperation(f.templates.Of(e.Host, e.Path))
 	}
 	return f.calls.Match(e, endpoint)
 }

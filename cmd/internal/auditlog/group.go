@@ -37,7 +37,7 @@ type Group struct {
 
 // groupNames are the names that calls can be grouped by.
 func groupNames() []string {
-	return []string{"endpoint", "host", "service", "secret", "resource", "session", "status", "verdict", "method", "client", "label"}
+	return []string{"endpoint", "host", "service", "secret", "resource", "session", "status", "verdict", "method", "client", "label", "op"}
 }
 
 // Grouping folds calls into groups.
@@ -50,10 +50,10 @@ type Grouping struct {
 	key       []byte
 }
 
-type retryKey struct{ session, method, host, template string }
+type retryKey struct{ session, method, host, template, operation string }
 
 // NewGrouping makes a grouping by one name or several with commas between them: endpoint,
-// host, service, secret, resource, session, status, verdict, method, client, label.
+// host, service, secret, resource, session, status, verdict, method, client, label, op.
 func NewGrouping(by string) (*Grouping, error) {
 	names := strings.Split(by, ",")
 	for _, n := range names {
@@ -101,13 +101,13 @@ func (g *Grouping) count(p *Group, e *event.Event, template string) {
 	p.Calls++
 	switch {
 	case e.Method == "", e.Method == "CONNECT":
-	case g.templates.Reads(e.Method, e.Host, e.Path):
+	case g.templates.Reads(e.Method, e.Host, e.Path, e.Operation):
 		p.Reads++
 	default:
 		p.Writes++
 	}
 	wrong := e.Status >= 400 || e.Verdict == event.Failed || e.Phase == event.Start
-	key := retryKey{e.Session, e.Method, e.Host, template}
+	key := retryKey{e.Session, e.Method, e.Host, template, e.Operation}
 	if g.failed[key] {
 		p.Retry++
 	}
@@ -142,7 +142,11 @@ func appendKey(b []byte, name string, e *event.Event, template string) []byte {
 		if e.Method != "" {
 			b = append(append(b, e.Method...), ' ')
 		}
-		return append(append(b, e.HostPort()...), template...)
+		b = append(append(b, e.HostPort()...), template...)
+		if e.Operation != "" {
+			b = append(append(b, ' '), e.Operation...)
+		}
+		return b
 	case "host":
 		return append(b, e.HostPort()...)
 	case "service":
@@ -164,6 +168,8 @@ func appendKey(b []byte, name string, e *event.Event, template string) []byte {
 		return append(b, e.Client...)
 	case "label":
 		return append(b, e.Label...)
+	case "op":
+		return append(b, e.Operation...)
 	}
 	return b
 }

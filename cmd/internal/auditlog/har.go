@@ -63,6 +63,7 @@ type entry struct {
 	Session  string      `json:"_avSession"`
 	Call     uint64      `json:"_avCall"`
 	Verdict  string      `json:"_avVerdict,omitempty"`
+	Comment  string      `json:"comment,omitempty"` // the operation, where the path does not say it
 	Service  string      `json:"_avService,omitempty"`
 	Reason   string      `json:"_avReason,omitempty"`
 }
@@ -121,7 +122,7 @@ func harEntry(e *event.Event) entry {
 			Content: harContent{Size: e.Received, Type: "x-unknown"},
 		},
 		Timings: t,
-		Session: e.Session, Call: e.Call, Verdict: string(e.Verdict), Service: e.Service, Reason: event.Escape(e.Reason),
+		Session: e.Session, Call: e.Call, Verdict: string(e.Verdict), Comment: event.Escape(e.Operation), Service: e.Service, Reason: event.Escape(e.Reason),
 	}
 }
 

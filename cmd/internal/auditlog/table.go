@@ -85,7 +85,7 @@ func (t *table) row(e *event.Event) error {
 	b = at.AppendFormat(b, time.TimeOnly)
 	b = column(b, event.Escape(e.Method), wideMethod, true)
 	b = column(b, event.Escape(e.HostPort()), host, true)
-	b = column(b, event.Escape(e.Path), path, true)
+	b = column(b, event.Escape(e.WithOperation(e.Path)), path, true)
 	b = column(b, status(e), wideStatus, false)
 	if !t.narrow() {
 		b = column(b, duration(e), wideDuration, false)

@@ -27,7 +27,7 @@ type Grade string
 const (
 	Credential Grade = "credential" // the child sent a credential of its own
 	Refused    Grade = "refused"    // answered with 401 or 403
-	Writes     Grade = "writes"     // any method but GET, HEAD and OPTIONS
+	Writes     Grade = "writes"     // any method but GET, HEAD and OPTIONS, and an operation that does not read
 	Reads      Grade = "reads"      // reads anonymously
 )
 
@@ -39,6 +39,8 @@ type Endpoint struct {
 	Host   string `json:"host"`
 	Port   int    `json:"port,omitempty"`
 	Path   string `json:"path,omitempty"` // the template
+	// Operation is Event.Operation: of one path, each is an endpoint of its own.
+	Operation string `json:"operation,omitempty"`
 
 	Calls int       `json:"calls"`
 	Open  int       `json:"open,omitempty"` // of the calls, those without an end
@@ -69,6 +71,11 @@ type Endpoint struct {
 	// It differs from Path for names with an encoded slash, which a rule must match in
 	// both readings: /projects/**/issues.
 	Allow string `json:"allow,omitempty"`
+}
+
+// Target is the path with the operation behind it.
+func (e *Endpoint) Target() string {
+	return (&event.Event{Operation: e.Operation}).WithOperation(e.Path)
 }
 
 // HostPort is the host, with the port where it is not the scheme's own.
@@ -134,7 +141,7 @@ func gradeOf(e *Endpoint) Grade {
 		return Credential
 	case e.Statuses[401]+e.Statuses[403] > 0:
 		return Refused
-	case e.Method == "GET", e.Method == "HEAD", e.Method == "OPTIONS":
+	case e.Method == "GET", e.Method == "HEAD", e.Method == "OPTIONS", readsByName(e.Operation):
 		return Reads
 	}
 	return Writes
@@ -145,7 +152,7 @@ func compareEndpoints(a, b Endpoint) int {
 	return cmp.Or(
 		cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port),
 		cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)),
-		cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method), cmp.Compare(a.Scheme, b.Scheme))
+		cmp.Compare(a.Path, b.Path), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Method, b.Method), cmp.Compare(a.Scheme, b.Scheme))
 }
 
 func kindOrder(k Kind) int { return slices.Index([]Kind{Call, Tunnel, Handshake, Direct}, k) }

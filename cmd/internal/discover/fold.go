@@ -35,6 +35,7 @@ type endpointKey struct {
 	method, host string
 	port         int
 	path         string
+	operation    string
 }
 
 type entry struct {
@@ -108,7 +109,7 @@ func (f *Folder) entry(found map[endpointKey]*entry, e *event.Event) *entry {
 	kind := kindOf(e)
 	key := endpointKey{kind: kind, host: e.Host, port: e.Port}
 	if kind == Call {
-		key.method, key.path = e.Method, f.templates.Of(e.Host, e.Path)
+		key.method, key.path, key.operation = e.Method, f.templates.Of(e.Host, e.Path), e.Operation
 	}
 	if p := found[key]; p != nil {
 		return p
@@ -122,7 +123,7 @@ func (f *Folder) entry(found map[endpointKey]*entry, e *event.Event) *entry {
 		found = f.found
 	}
 	p := &entry{Endpoint: Endpoint{
-		Kind: kind, Method: key.method, Scheme: e.Scheme, Host: e.Host, Port: e.Port, Path: key.path,
+		Kind: kind, Method: key.method, Scheme: e.Scheme, Host: e.Host, Port: e.Port, Path: key.path, Operation: key.operation,
 		First: e.Time, Covered: true, Label: labelOf(e.Host, e.Path),
 	}}
 	found[key] = p

@@ -18,7 +18,7 @@ import (
 //	schema       1
 //	session      the session's id, if the report is of one
 //	coverage     {endpoints, covered, percent}: of the endpoints of kind "call"
-//	endpoints    see Endpoint: kind, method, scheme, host, port, path (the template), calls,
+//	endpoints    see Endpoint: kind, method, scheme, host, port, path (the template), operation, calls,
 //	             open, first, last, statuses {"200": 14}, last_status, sent, received,
 //	             median_ns, auth, service, verdict, reason, covered, uncovered, denied and
 //	             failed (calls), trouble (the reason of the last of the latter two), grade,

@@ -85,7 +85,7 @@ type row struct {
 func (r *report) row(e *Endpoint) row {
 	x := row{
 		place: e.HostPort(), host: e.Host, port: e.Port, kind: e.Kind,
-		method: event.Escape(e.Method), path: event.Escape(e.Path), calls: text.Count(e.Calls, "call"), status: statuses(e),
+		method: event.Escape(e.Method), path: event.Escape(e.Target()), calls: text.Count(e.Calls, "call"), status: statuses(e),
 		median: "—", size: text.Bytes(e.Sent + e.Received), when: r.times(e.First, e.Last),
 	}
 	if e.Median > 0 {

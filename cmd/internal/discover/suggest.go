@@ -83,6 +83,9 @@ type Suggestion struct {
 	Env      []string // variables in which the child held the credential; empty is the entry's
 	User     string   // of basic auth, where it is known
 	Allow    []string // as narrow as what was seen, sorted
+	// Operations says of a rule which operations were seen there, of which the rule allows
+	// all: it names a method and a path.
+	Operations map[string][]string
 }
 
 // NeedsSecret reports whether a secret must be stored before the service works.
@@ -169,6 +172,12 @@ func (s *suggesting) add(e *Endpoint) {
 	}
 	p.refused = p.refused || e.Grade == Refused
 	p.allow[e.Allow] = true
+	if e.Operation != "" {
+		if p.Operations == nil {
+			p.Operations = make(map[string][]string)
+		}
+		p.Operations[e.Allow] = append(p.Operations[e.Allow], e.Operation)
+	}
 }
 
 // PlaceOf is a host and port as the configuration writes it.

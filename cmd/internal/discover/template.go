@@ -53,11 +53,14 @@ func (t *Templates) Resource(host, path string) string {
 	})
 }
 
-// Reads reports whether a call changes nothing: GET, HEAD, OPTIONS, and what the catalogue
-// knows to read, such as a fetch of git, which is a POST.
-func (t *Templates) Reads(method, host, path string) bool {
+// Reads reports whether a call changes nothing: GET, HEAD, OPTIONS, an operation whose name
+// says so, and what the catalogue knows to read, such as a fetch of git, which is a POST.
+func (t *Templates) Reads(method, host, path, operation string) bool {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":
+		return true
+	}
+	if readsByName(operation) {
 		return true
 	}
 	key := readKey{method, host, t.Of(host, path)}

@@ -241,20 +241,31 @@ func TestTemplate(t *testing.T) {
 func TestReads(t *testing.T) {
 	var templates Templates
 	for _, tt := range []struct {
-		method, host, path string
-		want               bool
+		method, host, path, operation string
+		want                          bool
 	}{
-		{"GET", "api.github.com", "/user", true},
-		{"HEAD", "x.test", "/", true},
-		{"POST", "github.com", "/acme/app.git/git-upload-pack", true},
-		{"POST", "github.com", "/acme/app.git/git-receive-pack", false},
-		{"POST", "git.acme.test", "/acme/app.git/git-upload-pack", true},
-		{"POST", "api.github.com", "/repos/acme/app/issues", false},
-		{"DELETE", "x.test", "/a", false},
+		{"GET", "api.github.com", "/user", "", true},
+		{"HEAD", "x.test", "/", "", true},
+		{"POST", "github.com", "/acme/app.git/git-upload-pack", "", true},
+		{"POST", "github.com", "/acme/app.git/git-receive-pack", "", false},
+		{"POST", "git.acme.test", "/acme/app.git/git-upload-pack", "", true},
+		{"POST", "api.github.com", "/repos/acme/app/issues", "", false},
+		{"DELETE", "x.test", "/a", "", false},
+		{"POST", "dynamodb.us-east-1.amazonaws.com", "/", "GetItem", true},
+		{"POST", "dynamodb.us-east-1.amazonaws.com", "/", "DeleteItem", false},
+		{"POST", "dynamodb.us-east-1.amazonaws.com", "/", "GetItem+DeleteItem", false},
+		{"POST", "dynamodb.us-east-1.amazonaws.com", "/", "Getaway", false},
+		{"POST", "localhost", "/", "DynamoDB_20120810.Query", true},
+		{"POST", "api.linear.app", "/graphql", "query issues+viewer", true},
+		{"POST", "api.linear.app", "/graphql", "query issues+mutation issueCreate", false},
+		{"POST", "api.linear.app", "/graphql", "mutation issueCreate", false},
+		{"POST", "api.linear.app", "/graphql", "?", false},
+		{"POST", "mcp.linear.app", "/mcp", "initialize+notifications/initialized", true},
+		{"POST", "mcp.linear.app", "/mcp", "tools/call list_issues", false},
 	} {
 		for range 2 { // the second time it is remembered
-			if got := templates.Reads(tt.method, tt.host, tt.path); got != tt.want {
-				t.Errorf("%s %s%s: %t", tt.method, tt.host, tt.path, got)
+			if got := templates.Reads(tt.method, tt.host, tt.path, tt.operation); got != tt.want {
+				t.Errorf("%s %s%s %s: %t", tt.method, tt.host, tt.path, tt.operation, got)
 			}
 		}
 	}

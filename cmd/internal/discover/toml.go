@@ -3,7 +3,10 @@ package discover
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+
+	"agentvault/proxy/event"
 )
 
 // TOML is the suggestion as a piece of agentvault.toml that loads as it is. For a service
@@ -40,6 +43,11 @@ func (s Suggestion) TOML() string {
 		b.WriteString("insecure = true  # plain HTTP, on loopback\n")
 	}
 	fmt.Fprintf(&b, "allow  = %s\n", list(s.Allow, false))
+	for _, op := range s.Allow {
+		if names := s.Operations[op]; len(names) > 0 {
+			fmt.Fprintf(&b, "# %s is every operation at that path; seen were %s.\n", op, enumerate(names))
+		}
+	}
 	return b.String()
 }
 
@@ -58,6 +66,17 @@ func (s Suggestion) auth() (value, comment string) {
 		return `"none"`, "  # the agent signs its requests itself (" + s.Signed + ")"
 	}
 	return s.seen()
+}
+
+// enumerate writes some names in a line of a comment.
+func enumerate(names []string) string {
+	const most = 12
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	more := ""
+	if len(names) > most {
+		names, more = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return event.Escape(strings.Join(names, ", ")) + more
 }
 
 // unknownUser stands in Entry.Auth for a user name that only the human knows.

@@ -193,7 +193,7 @@ func (p *printer) rows(found []counted) {
 	rows := make([]columns[string], len(found))
 	var w columns[int]
 	for i, e := range found {
-		x := columns[string]{method: event.Escape(e.Method), place: event.Escape(e.HostPort() + e.Path), calls: text.Count(e.n, "call"), note: why(e.Endpoint)}
+		x := columns[string]{method: event.Escape(e.Method), place: event.Escape(e.HostPort() + e.Target()), calls: text.Count(e.n, "call"), note: why(e.Endpoint)}
 		if e.Kind != discover.Call {
 			x.method, x.calls = "", text.Count(e.n, "connection")
 		}

@@ -12,7 +12,7 @@ import (
 
 // Fields are the fields that a term may name.
 func Fields() []string {
-	return []string{"host", "path", "endpoint", "method", "status", "verdict", "service", "client", "auth", "asked", "secret", "label", "state", "session", "code", "scheme", "call"}
+	return []string{"host", "path", "endpoint", "op", "method", "status", "verdict", "service", "client", "auth", "asked", "secret", "label", "state", "session", "code", "scheme", "call"}
 }
 
 func verdicts() []string {
@@ -29,9 +29,11 @@ func parseTest(field, value string) (test, error) {
 		return func(e *event.Event, _ string) bool { return anywhere(e, value) }, nil
 	case "path":
 		match := matcher(value, true)
-		return func(e *event.Event, endpoint string) bool { return match(e.Path) || match(endpoint) }, nil
+		return func(e *event.Event, endpoint string) bool { return match(e.Path) || match(template(endpoint)) }, nil
 	case "endpoint":
-		return func(_ *event.Event, endpoint string) bool { return strings.EqualFold(endpoint, value) }, nil
+		return func(_ *event.Event, endpoint string) bool {
+			return strings.EqualFold(endpoint, value) || strings.EqualFold(template(endpoint), value)
+		}, nil
 	case "status":
 		return parseStatus(value)
 	case "call":
@@ -53,11 +55,19 @@ func parseTest(field, value string) (test, error) {
 	return func(e *event.Event, _ string) bool { return match(get(e)) }, nil
 }
 
+// template is an endpoint without its operation. A path has no blank.
+func template(endpoint string) string {
+	path, _, _ := strings.Cut(endpoint, " ")
+	return path
+}
+
 // textOf is how the text of a field is had; nil for one that is not known.
 func textOf(field string) func(e *event.Event) string {
 	switch field {
 	case "host":
 		return (*event.Event).HostPort
+	case "op":
+		return func(e *event.Event) string { return e.Operation }
 	case "method":
 		return func(e *event.Event) string { return e.Method }
 	case "verdict":
@@ -88,7 +98,7 @@ func textOf(field string) func(e *event.Event) string {
 
 // anywhere looks for a text in small letters in all that is said of a call.
 func anywhere(e *event.Event, text string) bool {
-	return contains(e.Method, text) || contains(e.HostPort(), text) || contains(e.Path, text) || contains(e.Service, text) ||
+	return contains(e.Method, text) || contains(e.HostPort(), text) || contains(e.Path, text) || contains(e.Operation, text) || contains(e.Service, text) ||
 		contains(e.Secret, text) || contains(e.Label, text) || contains(string(e.Verdict), text) || contains(e.Reason, text) ||
 		contains(e.Code, text) || contains(e.Auth, text) || contains(e.Client, text)
 }

@@ -48,7 +48,8 @@ func (e *TermError) Unwrap() error { return e.Err }
 //	host:github          within the host and port
 //	status:4xx           also 404, >=400, <300, none (no answer)
 //	verdict:uncovered    one of the verdicts
-//	endpoint:/repos/*/*  the whole template of the path, as reports show it
+//	endpoint:/repos/*/*  the whole template of the path, as reports show it; with its operation or without
+//	op:GetItem           what is asked for where the path does not say it
 //	path: service: secret: method: label: session: auth: client: code: scheme: state: asked: call:
 //
 // In a value other than an endpoint's, * stands for anything and ties the rest to its
@@ -115,7 +116,8 @@ func port(value string) bool {
 	return err == nil
 }
 
-// Match reports whether a call is chosen. endpoint is its path with what names things folded;
+// Match reports whether a call is chosen. endpoint is its path with what names things folded,
+// and its operation (event.WithOperation);
 // it may be left empty where Endpoint says no.
 func (f *Filter) Match(e *event.Event, endpoint string) bool {
 	if f == nil {
