@@ -98,7 +98,7 @@ func TestCoverWritesAService(t *testing.T) {
 		want    string // in the file
 	}{
 		{"without a credential", cabinet{}, ended("POST", "telemetry.example.com", "/v1/events", "", 204), "telemetry-example", `auth   = "none"`},
-		{"from the catalogue", cabinet{"linear": {"api.linear.app"}}, ended("POST", "api.linear.app", "/graphql", "bearer", 401), "linear", `use    = "linear"`},
+		{"from the catalogue", cabinet{"linear": {"api.linear.app", "uploads.linear.app", "mcp.linear.app"}}, ended("POST", "api.linear.app", "/graphql", "bearer", 401), "linear", `use    = "linear"`},
 		{"a name that is taken", cabinet{"github-2": {"github.other.test"}}, ended("GET", "github.other.test", "/x/1", "bearer", 200), "", `host   = "github.other.test"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -203,9 +203,9 @@ func TestCoverRefusesToWrite(t *testing.T) {
 		shown      string
 		want, hint string
 	}{
-		{"no secret", cabinet{}, linear, "", `service "linear": keychain:linear: secret not found`, "agentvault secret set linear --host api.linear.app"},
-		{"bound to others", cabinet{"linear": {"linear.app"}}, linear, "", `service "linear": keychain:linear is not bound to api.linear.app`, "agentvault secret set linear --host api.linear.app"},
-		{"something else was shown", cabinet{"linear": {"api.linear.app"}}, linear, "[service.linear]\n", "has changed since", ""},
+		{"no secret", cabinet{}, linear, "", `service "linear": keychain:linear: secret not found`, "agentvault secret set linear --host api.linear.app --host uploads.linear.app --host mcp.linear.app"},
+		{"bound to others", cabinet{"linear": {"linear.app"}}, linear, "", `service "linear": keychain:linear is not bound to api.linear.app`, "agentvault secret set linear --host api.linear.app --host uploads.linear.app --host mcp.linear.app"},
+		{"something else was shown", cabinet{"linear": {"api.linear.app", "uploads.linear.app", "mcp.linear.app"}}, linear, "[service.linear]\n", "has changed since", ""},
 		{"denied by a rule", cabinet{}, ended("DELETE", "api.github.com", "/orgs/x", "", 403), "", "no configuration can cover this call: rule github denies", ""},
 		{"covered", cabinet{}, ended("GET", "api.github.com", "/repos/1/2", "", 200), "", `service "github" covers it by now`, ""},
 		{"a path that can be read in two ways", cabinet{}, ended("GET", "api.github.com", "/a/../b", "", 200), "", "no configuration can cover this call", ""},
