@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -45,6 +46,9 @@ func (s *stores) chain(ctx context.Context) (keyring.Store, error) {
 	if s.keychain != nil {
 		return s.keychain, nil
 	}
+	if err := s.homeless(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, keychainTime)
 	defer cancel()
 	switch err := keychain.Available(ctx); {
@@ -63,11 +67,22 @@ func (s *stores) chain(ctx context.Context) (keyring.Store, error) {
 // here, where no time limit runs, and not in the middle of a get.
 func (s *stores) opened(store keyring.Store) (keyring.Backend, error) {
 	if store == keyring.Store(s.file) {
+		if err := s.homeless(); err != nil {
+			return nil, err
+		}
 		if err := s.file.Unlock(context.Background()); err != nil {
 			return nil, err
 		}
 	}
 	return store, nil
+}
+
+// homeless is the error of a store that would be a folder of the working directory.
+func (s *stores) homeless() error {
+	if s.env.dataDir() != "" {
+		return nil
+	}
+	return withHint(fmt.Errorf("secrets: no folder for them: HOME is not set: %w", keyring.ErrUnavailable), "set HOME or XDG_DATA_HOME to an absolute path")
 }
 
 func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }

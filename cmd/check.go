@@ -136,7 +136,7 @@ func storedBindings(ctx context.Context, env Env, refs []keyring.Ref) func(keyri
 
 // list returns what the store of a scheme holds. A locked keychain is an error.
 func (s *stores) list(ctx context.Context, scheme string) ([]keyring.Entry, error) {
-	if scheme == "file" {
+	if scheme == "file" && s.homeless() == nil {
 		return s.file.List(ctx)
 	}
 	store, err := s.chain(ctx)

@@ -56,13 +56,13 @@ func (e Env) folder(xdg, windows string, unix ...string) string {
 		return filepath.Join(dir, "agentvault")
 	}
 	home := e.home()
-	if home == "" {
+	if !filepath.IsAbs(home) { // a relative one would be found in the project's folder
 		return ""
 	}
 	return filepath.Join(append(append([]string{home}, unix...), "agentvault")...)
 }
 
-// The user's folders; "" where the environment names no home.
+// The user's folders; "" where the environment names no home, or one that is no absolute path.
 func (e Env) configDir() string { return e.folder("XDG_CONFIG_HOME", "APPDATA", ".config") }
 func (e Env) stateDir() string {
 	return e.folder("XDG_STATE_HOME", "LOCALAPPDATA", ".local", "state")

@@ -57,7 +57,7 @@ func storeFor(ctx context.Context, env Env, c *cli.Context) (keyring.Store, erro
 	}
 	s := newStores(env, c.Int("passphrase-fd"), notice)
 	if c.Bool("file") {
-		return s.file, nil
+		return s.file, s.homeless()
 	}
 	return s.chain(ctx)
 }

@@ -33,7 +33,7 @@ func Dir(getenv func(string) string) (string, error) {
 	// The specification wants a relative path to be ignored.
 	if !filepath.IsAbs(state) {
 		home := cmp.Or(getenv("HOME"), getenv("USERPROFILE"))
-		if home == "" {
+		if !filepath.IsAbs(home) {
 			return "", errors.New("log: neither XDG_STATE_HOME nor HOME is set")
 		}
 		state = filepath.Join(home, ".local", "state")

@@ -42,13 +42,13 @@ type seenRow struct {
 }
 
 // rowsPath is beside the approvals.
-func (t *Trust) rowsPath() string { return filepath.Join(filepath.Dir(t.path), "rows") }
+func (t *Trust) rowsPath() string { return filepath.Join(t.dir, "rows") }
 
 // Row returns what an entry of the catalogue was when this file was approved; false where
 // that is not known, as of a file that needs no approval.
 func (t *Trust) Row(path, use string) ([]string, bool) {
 	for _, r := range t.rows() {
-		if r.Path == base(path) && r.Use == use {
+		if r.Path == filed(path) && r.Use == use {
 			return r.Row, true
 		}
 	}
@@ -59,14 +59,17 @@ func (t *Trust) Row(path, use string) ([]string, bool) {
 // the file that uses them. Without it an approval remembers only rows that it did not
 // know: one of ours, after an edit of ours, must not hide that a row has changed.
 func (t *Trust) Accept(path string, content []byte) error {
-	kept := slices.DeleteFunc(t.rows(), func(r seenRow) bool { return r.Path == base(path) })
+	kept := slices.DeleteFunc(t.rows(), func(r seenRow) bool { return r.Path == filed(path) })
 	return t.remember(kept, path, content)
 }
 
 // remember adds the rows that a file uses to those that are kept of it.
 func (t *Trust) remember(kept []seenRow, path string, content []byte) error {
+	if t.dir == "" {
+		return errNoFolder
+	}
 	f, _ := read(path, Source{Path: path, Kind: User, Content: content})
-	path = base(path)
+	path = filed(path)
 	used := map[string]bool{}
 	for _, s := range f.Services {
 		used[s.Use] = s.Use != ""
@@ -96,6 +99,9 @@ func (t *Trust) remember(kept []seenRow, path string, content []byte) error {
 
 // rows reads the file. A line that is none is left out: what it said is not known any more.
 func (t *Trust) rows() (out []seenRow) {
+	if t.dir == "" {
+		return nil
+	}
 	content, err := os.ReadFile(t.rowsPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -20,10 +20,25 @@ import (
 //
 // It reads the file anew for each question and replaces it whole with each change. Two
 // changes in the same instant may lose one of them, which is then asked for again.
-type Trust struct{ path string }
+type Trust struct{ dir, path string }
 
 // NewTrust keeps the approvals in stateDir/trusted; stateDir is $XDG_STATE_HOME/agentvault.
-func NewTrust(stateDir string) *Trust { return &Trust{filepath.Join(stateDir, "trusted")} }
+// Where it is no absolute path, as without a home, nothing is approved and nothing can be: it
+// would be looked for in the working directory, which is the project's.
+func NewTrust(stateDir string) *Trust {
+	if !filepath.IsAbs(stateDir) {
+		return &Trust{}
+	}
+	return &Trust{stateDir, filepath.Join(stateDir, "trusted")}
+}
+
+// filed is a project's file as approvals name it: its folder by its real name, and the file's
+// own. A file that is a link to another project's is not what was approved there.
+func filed(path string) string {
+	return filepath.Join(base(filepath.Dir(path)), filepath.Base(path))
+}
+
+var errNoFolder = &lack{"approvals: no folder for them: HOME is not set", "set HOME or XDG_STATE_HOME to an absolute path"}
 
 // approval is one line of the file: `HASH "PATH"`.
 type approval struct{ hash, path string }
@@ -32,7 +47,7 @@ type approval struct{ hash, path string }
 // be read, or that others may write, has approved nothing.
 func (t *Trust) Approved(path string, content []byte) bool {
 	list, err := t.read()
-	return err == nil && slices.Contains(list, approval{Hash(content), base(path)})
+	return err == nil && slices.Contains(list, approval{Hash(content), filed(path)})
 }
 
 // Approve remembers the content.
@@ -41,7 +56,7 @@ func (t *Trust) Approve(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	a := approval{Hash(content), base(path)}
+	a := approval{Hash(content), filed(path)}
 	if slices.Contains(list, a) {
 		return nil
 	}
@@ -57,7 +72,7 @@ func (t *Trust) Revoke(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	kept := slices.DeleteFunc(slices.Clone(list), func(a approval) bool { return a.path == base(path) })
+	kept := slices.DeleteFunc(slices.Clone(list), func(a approval) bool { return a.path == filed(path) })
 	if len(kept) == len(list) {
 		return false, nil
 	}
@@ -76,6 +91,9 @@ func (t *Trust) Paths() ([]string, error) {
 }
 
 func (t *Trust) read() ([]approval, error) {
+	if t.dir == "" {
+		return nil, nil
+	}
 	info, err := os.Stat(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -105,7 +123,10 @@ func (t *Trust) read() ([]approval, error) {
 }
 
 func (t *Trust) write(list []approval) error {
-	if err := os.MkdirAll(filepath.Dir(t.path), 0o700); err != nil {
+	if t.dir == "" {
+		return errNoFolder
+	}
+	if err := os.MkdirAll(t.dir, 0o700); err != nil {
 		return err
 	}
 	var b bytes.Buffer
