@@ -51,7 +51,8 @@ const (
 )
 
 // Match decides a call. The path is escaped, as it is sent, and without its query; the
-// port is the effective one (443 where a URL names none). Methods compare exactly.
+// port is the effective one (443 where a URL names none). Methods compare
+// exactly, but in a denial and in what asks.
 func (s *Set) Match(host string, port int, method, escapedPath string) Match {
 	name, err := CanonicalHost(host)
 	if err != nil {
@@ -110,8 +111,9 @@ func find(targets []target, port int, path string) *target {
 func (svc *service) decide(method, path string) Match {
 	m := Match{Service: svc.name, Endpoint: svc.endpoint}
 	for i := range svc.deny {
-		// Case takes no part in a denial: some routers (Express) ignore it, and a rule that
-		// another spelling gets around is none.
+		// Case takes no part in a denial: some routers (Express) ignore it in paths, some
+		// frameworks (Django, Symfony, Werkzeug) in methods, and a rule that another spelling
+		// gets around is none.
 		if o := &svc.deny[i]; o.match(method, path, true) {
 			m.Kind, m.Rule, m.Reason = Denied, o.text, o.reason
 			return m
@@ -146,7 +148,8 @@ func (svc *service) asks(m Match, method, path string) Match {
 }
 
 func (o *op) match(method, path string, fold bool) bool {
-	return (o.method == "" || o.method == method) && o.path.match(path, fold)
+	named := o.method == "" || o.method == method || fold && strings.EqualFold(o.method, method)
+	return named && o.path.match(path, fold)
 }
 
 // only returns the name of the service if the host has a single one.

@@ -52,6 +52,7 @@ func TestMatch(t *testing.T) {
 		Service{Name: "port", Hosts: hosts(t, "q.test:8443", "q.test:443/only")},
 		Service{Name: "git", Hosts: hosts(t, "git.test"), Allow: ops(t, "GET /*/*/info/refs", "POST /*/*/git-upload-pack")},
 		Service{Name: "gitlab", Hosts: hosts(t, "gitlab.test"), Deny: ops(t, "/api/v4/projects/*/variables")},
+		Service{Name: "keys", Hosts: hosts(t, "keys.test"), Deny: ops(t, "DELETE /**")},
 		Service{Name: "project", Hosts: hosts(t, "one.test"), Allow: ops(t, "/projects/grp%2Fapp/**")},
 	)
 	for _, tt := range []struct {
@@ -72,6 +73,9 @@ func TestMatch(t *testing.T) {
 		{"api.github.com", "GET", "/user/keys", 443, Denied, "github", "rule github denies GET /user/keys"},
 		{"api.github.com", "GET", "/user/keys/", 443, Denied, "github", "rule github denies GET /user/keys"},
 		{"api.github.com", "GET", "/User/KEYS", 443, Denied, "github", "rule github denies GET /user/keys"},
+		{"api.github.com", "get", "/user/keys", 443, Denied, "github", "rule github denies GET /user/keys"},
+		{"keys.test", "delete", "/v1/keys/7", 443, Denied, "keys", "rule keys denies DELETE /**"},
+		{"keys.test", "DelETE", "/v1/keys/7", 443, Denied, "keys", "rule keys denies DELETE /**"},
 		{"api.github.com", "GET", "/user/key%73", 443, Ambiguous, "github", "the path can be read as /user/keys and as /user/key%73, which the rules treat differently"},
 		{"api.github.com", "GET", "/user%2Fkeys", 443, Ambiguous, "github", "the path can be read as /user%2Fkeys and as /user/keys, which the rules treat differently"},
 		{"api.github.com", "GET", "//user/keys", 443, Ambiguous, "github", "the path can be read as //user/keys and as /user/keys, which the rules treat differently"},
@@ -191,6 +195,7 @@ func TestMatchAsks(t *testing.T) {
 		{"shop.test", "POST", "/v1/keys", Denied, false, "POST /v1/keys", "rule shop denies POST /v1/keys"},
 		{"shop.test", "DELETE", "/v1/orders", NotAllowed, false, "", "rule shop allows GET, POST only"},
 		{"open.test", "DELETE", "/x", Covered, true, "", "rule open asks for DELETE /**"},
+		{"open.test", "delete", "/x", Covered, true, "", "rule open asks for DELETE /**"},
 		{"open.test", "GET", "/a%2Fb", Covered, true, "", "rule open asks for /a/b"},
 		{"open.test", "GET", "//a/b", Covered, true, "", "rule open asks for /a/b"},
 		{"open.test", "GET", "/a/c", Covered, false, "", ""},
