@@ -113,19 +113,30 @@ func (x *exchange) complete() (inject.Injector, Answer, bool) {
 	return s.Inject.(inject.Partial).With(others), Answer{}, false
 }
 
-// put injects what this try resolved into out, after the bindings were checked.
+// obtain is what this try sends and how, after bindings and shape were checked. A try whose
+// secret the token endpoint refuses becomes the next one, where there is one.
+func (x *exchange) obtain() (inject.Injector, keyring.Secret, Answer, event.Verdict) {
+	s := x.service
+	for {
+		injector, a, refused := x.complete()
+		if refused {
+			return nil, keyring.Secret{}, a, event.Denied
+		}
+		label, err := s.inspect(x.tries.Item().Value, x.tunnel.host)
+		if err != nil {
+			return nil, keyring.Secret{}, shapeAnswer(s, err), event.Denied
+		}
+		x.call.event.Label = label
+		if value, again, a, verdict := x.exchanged(x.tries.Item()); !again {
+			return injector, value, a, verdict
+		}
+	}
+}
+
+// put injects what this try resolved into out.
 func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	s, e := x.service, &x.call.event
-	injector, a, refused := x.complete()
-	if refused {
-		return a, event.Denied
-	}
-	label, err := s.inspect(x.tries.Item().Value, x.tunnel.host)
-	if err != nil {
-		return shapeAnswer(s, err), event.Denied
-	}
-	e.Label = label
-	value, a, verdict := x.exchanged(x.tries.Item())
+	injector, value, a, verdict := x.obtain()
 	if a.Code != "" {
 		return a, verdict
 	}

@@ -31,6 +31,7 @@ type exchange struct {
 	rules    *Rules
 	value    keyring.Secret // what is sent: the secret, or what it was exchanged for
 	injected bool
+	reissued bool        // the token endpoint refused a value of the secret, and was asked with another
 	g        *scrubbers  // of the services that name this host; nil for none
 	pool     *transports // the session's, or one with a client certificate
 	body     *childBody  // nil for a request without one

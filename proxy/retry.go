@@ -101,6 +101,8 @@ func (x *exchange) wasPut(where string) {
 	switch {
 	case x.tries.Previous():
 		e.State, e.Reason = event.Previous, "the new value of the secret is refused so far; the one before it still works and serves"
+	case x.tries.Rotated() && x.reissued:
+		e.State, e.Reason = event.Rotated, "the secret had changed; its token was got with the new one"
 	case x.tries.Rotated():
 		e.State, e.Reason = event.Rotated, "the secret had changed; the request was repeated with the new one"
 	case x.tries.Stale():

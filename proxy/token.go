@@ -26,11 +26,12 @@ type Tokens interface {
 const tokenSuffix = " token"
 
 // exchanged is what is injected for an item: the secret itself, or a token made of it. The
-// place that the secret is exchanged at has to be in its binding as well.
-func (x *exchange) exchanged(item keyring.Item) (keyring.Secret, Answer, event.Verdict) {
+// place that the secret is exchanged at has to be in its binding as well. again says that
+// this place refused the secret, and that the tries have another value now.
+func (x *exchange) exchanged(item keyring.Item) (value keyring.Secret, again bool, a Answer, v event.Verdict) {
 	s := x.service
 	if s.Tokens == nil {
-		return item.Value, Answer{}, ""
+		return item.Value, false, Answer{}, ""
 	}
 	if s.TokenHost.Name != "" {
 		port := s.TokenHost.Port
@@ -38,15 +39,22 @@ func (x *exchange) exchanged(item keyring.Item) (keyring.Secret, Answer, event.V
 			port = 443
 		}
 		if a, refused := checkBinding(s.Name, s.Secret, item, s.TokenHost.Name, port); refused {
-			return keyring.Secret{}, a, event.Denied
+			return keyring.Secret{}, false, a, event.Denied
 		}
 	}
 	token, _, err := s.Tokens.Token(x.in.Context(), item.Value)
 	if err != nil {
-		return keyring.Secret{}, tokenAnswer(s, x.proxy.guard.mask(err.Error()), err), event.Failed
+		if errors.Is(err, inject.ErrRefused) && x.tries.Refused(x.in.Context(), false) {
+			x.reissued = true
+			return keyring.Secret{}, true, Answer{}, ""
+		}
+		return keyring.Secret{}, false, tokenAnswer(s, x.proxy.guard.mask(err.Error()), err), event.Failed
+	}
+	if x.reissued {
+		x.tries.Accepted() // by the token endpoint, which is whom the secret is for
 	}
 	x.proxy.guard.learn(s.Name+tokenSuffix, x.proxy.rules.Load().mask(s.Name), token)
-	return token, Answer{}, ""
+	return token, false, Answer{}, ""
 }
 
 func tokenAnswer(s *Service, text string, err error) Answer {

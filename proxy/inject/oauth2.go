@@ -72,6 +72,13 @@ func (o *OAuth2) Token(ctx context.Context, secret keyring.Secret) (keyring.Secr
 		RefreshToken string `json:"refresh_token"`
 	}
 	if err := exchange("oauth2", o.Client, req, http.StatusOK, &answer); err != nil {
+		if o.Grant == RefreshToken && errors.Is(err, ErrRefused) {
+			// Not for an earlier one to be tried: that was used, and issuers take the second use
+			// of a refresh token for a theft.
+			var r *refusal
+			errors.As(err, &r)
+			err = &r.problem
+		}
 		return fail(err)
 	}
 	if rotated := answer.RefreshToken; o.Grant == RefreshToken && rotated != "" && rotated != refresh.Reveal() {

@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,15 @@ import (
 type Source interface {
 	Token(ctx context.Context, secret keyring.Secret) (keyring.Secret, time.Time, error)
 }
+
+// ErrRefused says that the token endpoint did not take the secret: another value of it may be
+// taken.
+var ErrRefused = errors.New("the token endpoint refused the secret")
+
+// refusal is ErrRefused in the endpoint's own words.
+type refusal struct{ problem }
+
+func (refusal) Is(target error) bool { return target == ErrRefused }
 
 // Doer is what a Source calls its token endpoint through: the proxy's own client, whose
 // TLS is verified. It should not follow redirects.
@@ -176,9 +186,9 @@ func refusedBy(where, host string, status int, body []byte) error {
 	if answer.Error != "" && len(answer.Error) <= 40 && strings.Trim(answer.Error, "abcdefghijklmnopqrstuvwxyz_") == "" {
 		code = " " + answer.Error
 	}
-	hint := ""
+	text := fmt.Sprintf("%s: %s answered %d%s", where, host, status, code)
 	if status == http.StatusUnauthorized || code == " invalid_grant" || code == " invalid_client" {
-		hint = "the stored secret is wrong, was revoked, or has been used up: store it again"
+		return &refusal{problem{text, "the stored secret is wrong, was revoked, or has been used up: store it again"}}
 	}
-	return &problem{fmt.Sprintf("%s: %s answered %d%s", where, host, status, code), hint}
+	return &problem{text, ""}
 }
