@@ -17,16 +17,17 @@ deps:
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt -w these files"; exit 1; }
 	$(GO) mod tidy -diff
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet ./... ./.ci/sentinel
+	$(GO) run $(STATICCHECK) ./... ./.ci/sentinel
 
+# go test, and then a search for secrets in every byte that the tests have written.
 unit:
-	$(GO) test ./...
+	$(GO) run ./.ci/sentinel ./... ./.ci/sentinel
 
 # The Secret Service is real here: gnome-keyring on a bus of its own.
 keychain:
-	./.ci/secret-service $(GO) test -count=1 ./keyring/keychain
-	./.ci/secret-service $(GO) test -count=1 -run 'TestScripts/secret_keychain' .
+	./.ci/secret-service $(GO) run ./.ci/sentinel ./keyring/keychain
+	./.ci/secret-service $(GO) run ./.ci/sentinel -run 'TestScripts/secret_keychain' .
 
 # Vault is real here. Not a part of test: a first build takes ten minutes or more, and 5 GB of
 # Go's caches (.ci/vault-server).

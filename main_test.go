@@ -269,13 +269,13 @@ func infisical(rw http.ResponseWriter, r *http.Request, value string) {
 		rw.WriteHeader(http.StatusServiceUnavailable)
 	case r.URL.Path == "/api/v1/auth/universal-auth/login":
 		_ = json.NewDecoder(r.Body).Decode(&in)
-		if in.ClientID != "id-1" || in.ClientSecret != "machine-sentinel" {
+		if in.ClientID != "id-1" || in.ClientSecret != "s3cret-machine" {
 			rw.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(rw, `{"statusCode":401,"message":"Invalid credentials","error":"Unauthorized"}`)
 			return
 		}
-		_, _ = io.WriteString(rw, `{"accessToken":"access-sentinel","expiresIn":3600,"accessTokenMaxTTL":3600,"tokenType":"Bearer"}`)
-	case r.Header.Get("Authorization") != "Bearer access-sentinel":
+		_, _ = io.WriteString(rw, `{"accessToken":"s3cret-access","expiresIn":3600,"accessTokenMaxTTL":3600,"tokenType":"Bearer"}`)
+	case r.Header.Get("Authorization") != "Bearer s3cret-access":
 		rw.WriteHeader(http.StatusForbidden)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/dynamic-secrets/leases"):
 		fmt.Fprintf(rw, `{"lease":{"id":"lease-1","version":1,"externalEntityId":"e","expireAt":%q},"dynamicSecret":{"id":"d","name":"orders-db"},"data":{"DB_PASSWORD":%q}}`,

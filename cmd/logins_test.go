@@ -20,7 +20,7 @@ import (
 )
 
 // loot is what no server but the user's own may see.
-const loot = "l00t-sentinel"
+const loot = "s3cret-loot-of-the-user"
 
 // otherServer is one that a project's file names: it records what it is sent, and its
 // certificate is trusted.

@@ -204,12 +204,12 @@ func TestReceived(t *testing.T) {
 }
 
 func TestExcerpt(t *testing.T) {
-	secret := NewSecret([]byte("hunter22"))
+	secret := NewSecret([]byte("s3cret22"))
 	for _, c := range []struct{ name, in, want string }{
 		{"plain", "bad token\n", "bad token"},
 		{"last lines", "1\n2\n\n3\n4\n", "2 / 3 / 4"},
 		{"control", "\x1b]0;x\x07\u202eevil", `\u001b]0;x\u0007\u202eevil`},
-		{"secret", "token hunter22 refused", "token " + redacted + " refused"},
+		{"secret", "token s3cret22 refused", "token " + redacted + " refused"},
 		{"long", strings.Repeat("é", 400), strings.Repeat("é", 150) + "..."},
 		{"not UTF-8", "a\xffb", "a?b"},
 		{"empty", " \n ", ""},

@@ -166,7 +166,7 @@ func TestGuardLearns(t *testing.T) {
 		t.Error("the same value was learnt again")
 	}
 	for i := range 2 * keptValues {
-		g.learn("a", "m", keyring.NewSecret(fmt.Appendf(nil, "another-value-%d", i)))
+		g.learn("a", "m", keyring.NewSecret(fmt.Appendf(nil, "another-s3cret-value-%d", i)))
 	}
 	if n := len(g.known.Load().services["a"].values); n != keptValues {
 		t.Errorf("%d values", n)

@@ -64,11 +64,11 @@ func TestOwn(t *testing.T) {
 // handed on.
 func TestPathsHoldNoKeys(t *testing.T) {
 	s := start(t, options{handler: echo("Authorization"), service: func(r *rule.Service) { r.Hosts[0].Name = "other.example.test" }})
-	s.Hide([]keyring.Secret{keyring.NewSecret([]byte("plain-looking/password"))})
+	s.Hide([]keyring.Secret{keyring.NewSecret([]byte("plain-looking/s3cret-password"))})
 	for _, tt := range []struct{ path, want, auth string }{
 		{"/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw8/getMe", "/bot‹key›/getMe", "path"},
-		{"/login/plain-looking/password/x", "/login/‹key›/x", ""},
-		{"/login/plain-looking%2Fpassword/x", "/login/‹key›/x", ""},
+		{"/login/plain-looking/s3cret-password/x", "/login/‹key›/x", ""},
+		{"/login/plain-looking%2Fs3cret-password/x", "/login/‹key›/x", ""},
 	} {
 		if resp, body := s.get(tt.path); resp.StatusCode != 200 {
 			t.Fatalf("%s %s", resp.Status, body)

@@ -21,7 +21,7 @@ import (
 	"agentvault/proxy/rule"
 )
 
-const tokenSentinel = "t0ken-sentinel-9876543210"
+const tokenSentinel = "s3cret-token-9876543210"
 
 // fakeTokens hands out one token and counts.
 type fakeTokens struct {

@@ -24,7 +24,7 @@ import (
 // Sentinel is what a world uses as the value of secrets, and as its own credentials
 // wherever it makes one up. The suite fails when an error, or anything printed of an
 // Item, holds it.
-const Sentinel = "s3nt1nel-value-that-no-error-may-hold"
+const Sentinel = "s3cret-value-that-no-error-may-hold"
 
 // guard ends a case whose backend hangs. No case waits for it otherwise.
 const guard = 30 * time.Second

@@ -173,7 +173,7 @@ func TestTokenSources(t *testing.T) {
 	full := func() (Config, map[string]string) {
 		env := s.env(t)
 		return Config{
-			LookupEnv: lookup(env), Token: fixed("hvs.explicit"), TokenFile: file,
+			LookupEnv: lookup(env), Token: fixed("hvs.s3cret-explicit"), TokenFile: file,
 			AppRole: &AppRole{RoleID: roleID, SecretID: fixed(secretID)},
 			JWT:     &JWT{Mount: "ci", Role: "agents", Token: fixed("jwt-" + keyringtest.Sentinel)},
 		}, env
@@ -184,7 +184,7 @@ func TestTokenSources(t *testing.T) {
 		change func(*Config, map[string]string)
 		login  string
 	}{
-		{"explicit", "hvs.explicit", func(*Config, map[string]string) {}, ""},
+		{"explicit", "hvs.s3cret-explicit", func(*Config, map[string]string) {}, ""},
 		{"environment", given, func(c *Config, _ map[string]string) { c.Token = nil }, ""},
 		{"approle", "", func(c *Config, env map[string]string) { c.Token = nil; delete(env, "VAULT_TOKEN") }, "PUT auth/approle/login"},
 		{"jwt", "", func(c *Config, env map[string]string) { c.Token, c.AppRole = nil, nil; env["VAULT_TOKEN"] = "" }, "PUT auth/ci/login"},

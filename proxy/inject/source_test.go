@@ -116,14 +116,14 @@ func TestOAuth2ClientCredentials(t *testing.T) {
 	}{
 		{"basic", key, false, "at-true-a b", ""},
 		{"in the body", key, true, "at-false-a b", ""},
-		{"wrong", "marker-wrong", false, "", "answered 401 invalid_client"},
+		{"wrong", "s3cret-marker-wrong", false, "", "answered 401 invalid_client"},
 		{"empty", "", false, "", "empty"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := &OAuth2{Grant: ClientCredentials, TokenURL: srv.URL, ClientID: id, Scopes: []string{"a", "b"}, InBody: tt.inBody, Client: client, Now: testClock}
 			token, expires, err := o.Token(t.Context(), secret(tt.secret))
 			if tt.err != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "marker") {
+				if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "s3cret-marker") {
 					t.Errorf("got %v, want %q", err, tt.err)
 				}
 				return
@@ -182,12 +182,12 @@ func TestOAuth2Refuses(t *testing.T) {
 		{"plain http", "", 200, func(o *OAuth2) { o.TokenURL = "http://issuer.test/token" }, "not https"},
 		{"no URL", "", 200, func(o *OAuth2) { o.TokenURL = "" }, "not a URL"},
 		{"another grant", "", 200, func(o *OAuth2) { o.Grant = "password" }, "unknown grant"},
-		{"no JSON", "<html>marker", 200, nil, "without JSON"},
+		{"no JSON", "<html>s3cret-marker", 200, nil, "without JSON"},
 		{"no token", "{}", 200, nil, "no access_token"},
-		{"another type", `{"access_token":"marker","token_type":"mac"}`, 200, nil, "type \"mac\""},
+		{"another type", `{"access_token":"s3cret-marker","token_type":"mac"}`, 200, nil, "type \"mac\""},
 		{"endless", `"` + strings.Repeat("x", maxTokenAnswer+10), 200, nil, "more than"},
-		{"an error code that is no word", `{"error":"marker-marker"}`, 400, nil, "answered 400"},
-		{"a server error", "marker", 503, nil, "answered 503"},
+		{"an error code that is no word", `{"error":"s3cret-s3cret-marker"}`, 400, nil, "answered 400"},
+		{"a server error", "s3cret-marker", 503, nil, "answered 503"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			reply, status = tt.reply, tt.status
@@ -195,7 +195,7 @@ func TestOAuth2Refuses(t *testing.T) {
 			if tt.change != nil {
 				tt.change(o)
 			}
-			if _, _, err := o.Token(t.Context(), secret("s3cret")); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "marker") {
+			if _, _, err := o.Token(t.Context(), secret("s3cret")); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cret-marker") {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
@@ -248,9 +248,9 @@ func TestGitHubApp(t *testing.T) {
 	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ecDER, _ := x509.MarshalPKCS8PrivateKey(ec)
 	for name, stored := range map[string]string{
-		"answered 401": other, "not an RSA private key": "marker", "not an RSA private key ": pemOf("PRIVATE KEY", ecDER), " not an RSA private key": pemOf("PRIVATE KEY", []byte("marker")),
+		"answered 401": other, "not an RSA private key": "s3cret-marker", "not an RSA private key ": pemOf("PRIVATE KEY", ecDER), " not an RSA private key": pemOf("PRIVATE KEY", []byte("s3cret-marker")),
 	} {
-		if _, _, err := app.Token(t.Context(), secret(stored)); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(name)) || strings.Contains(err.Error(), "marker") {
+		if _, _, err := app.Token(t.Context(), secret(stored)); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(name)) || strings.Contains(err.Error(), "s3cret-marker") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -281,8 +281,8 @@ func TestGCP(t *testing.T) {
 	if err != nil || token.Reveal() != "ya29.s1 s2...." || !expires.Equal(testTime.Add(3599*time.Second)) {
 		t.Errorf("got %q until %v, %v", token.Reveal(), expires, err)
 	}
-	for want, stored := range map[string]string{"not the key file": file("authorized_user", text), "not the key file ": "marker", "not an RSA": file("service_account", "marker")} {
-		if _, _, err := g.Token(t.Context(), secret(stored)); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) || strings.Contains(err.Error(), "marker") {
+	for want, stored := range map[string]string{"not the key file": file("authorized_user", text), "not the key file ": "s3cret-marker", "not an RSA": file("service_account", "s3cret-marker")} {
+		if _, _, err := g.Token(t.Context(), secret(stored)); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) || strings.Contains(err.Error(), "s3cret-marker") {
 			t.Errorf("%q: got %v", want, err)
 		}
 	}
@@ -325,8 +325,8 @@ func TestClientCertificate(t *testing.T) {
 			t.Errorf("got %q", body)
 		}
 	}
-	for _, stored := range []string{"", "marker", certPEM, keyPEM} {
-		if _, err := ClientCertificate(secret(stored)); err == nil || strings.Contains(err.Error(), "marker") {
+	for _, stored := range []string{"", "s3cret-marker", certPEM, keyPEM} {
+		if _, err := ClientCertificate(secret(stored)); err == nil || strings.Contains(err.Error(), "s3cret-marker") {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -19,10 +19,10 @@ func compiledService(t *testing.T, toml string) *CompiledService {
 }
 
 func TestInspect(t *testing.T) {
-	ghp := "ghp_" + strings.Repeat("a", 36)
-	ant := "sk-ant-api03-" + strings.Repeat("a", 93) + "AA"
+	ghp := "ghp_s3cret" + strings.Repeat("a", 30)
+	ant := "sk-ant-api03-s3cret" + strings.Repeat("a", 87) + "AA"
 	akia := "AKIA" + strings.Repeat("A", 16)
-	live, test := "sk_live_51"+strings.Repeat("a", 97), "sk_test_51"+strings.Repeat("a", 97)
+	live, test := "sk_live_51s3cret"+strings.Repeat("a", 91), "sk_test_51s3cret"+strings.Repeat("a", 91)
 	use := func(name string) string {
 		return fmt.Sprintf("[service.x]\nuse = %q\nsecret = \"keychain:x\"\n", name)
 	}
@@ -34,7 +34,7 @@ func TestInspect(t *testing.T) {
 		{name: "live", toml: use("stripe"), value: live, label: "live"},
 		{name: "test", toml: use("stripe"), value: test, label: "test"},
 		{name: "a provider's sandbox", toml: use("plaid"), value: "0123456789abcdef0123456789abcd", host: "sandbox.plaid.com", label: "test"},
-		{name: "a kind that nobody knows", toml: use("anthropic"), value: "sk-new-kind-of-key-0123456789"},
+		{name: "a kind that nobody knows", toml: use("anthropic"), value: "sk-new-s3cret-of-key-0123456789"},
 		{name: "a provider without known keys", toml: use("mistral"), value: "0123456789abcdef0123456789abcdef"},
 		{name: "a common prefix, and no known keys", toml: use("lemonsqueezy"), value: "live_" + strings.Repeat("a", 40)},
 		{name: "github's, and no known keys", toml: use("mistral"), value: ghp, foreign: "github"},
@@ -104,7 +104,7 @@ func TestMarksAreTheCatalogues(t *testing.T) {
 // What the first injection of a session pays, and what each other pays that brings a new value.
 func BenchmarkInspect(b *testing.B) {
 	s := CompiledService{Name: "x", known: "anthropic"}
-	value := keyring.NewSecret([]byte("sk-ant-api03-" + strings.Repeat("a", 93) + "AA"))
+	value := keyring.NewSecret([]byte("sk-ant-api03-s3cret" + strings.Repeat("a", 87) + "AA"))
 	for b.Loop() {
 		if _, err := s.Inspect(value, ""); err != nil {
 			b.Fatal(err)

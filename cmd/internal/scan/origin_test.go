@@ -44,7 +44,7 @@ func TestOrigins(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	if got := Origins(m, keyring.NewSecret([]byte("nowhere-to-be-found")), ""); len(got) != 0 {
+	if got := Origins(m, keyring.NewSecret([]byte("s3cret-to-be-found-nowhere")), ""); len(got) != 0 {
 		t.Errorf("found %+v", got)
 	}
 	if got := Origins(m, keyring.Secret{}, ""); len(got) != 0 {
@@ -65,7 +65,7 @@ func TestOriginsOfHelpers(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, o := range Origins(Machine{Home: home}, keyring.NewSecret([]byte("gho_0123456789")), "") {
+	for _, o := range Origins(Machine{Home: home}, keyring.NewSecret([]byte("gho_s3cret6789")), "") {
 		got = append(got, o.Where)
 	}
 	want := []string{"perhaps the login of gh, which keeps it in the system's keychain", "perhaps git's credential helper osxkeychain"}

@@ -119,9 +119,9 @@ func TestScanSaysWhatItCouldNotRead(t *testing.T) {
 
 func TestGuess(t *testing.T) {
 	var (
-		github    = "ghp_" + strings.Repeat("a1B2", 9)
-		anthropic = "sk-ant-api03-" + strings.Repeat("x", 93) + "AA"
-		google    = "AIza" + strings.Repeat("x", 35)
+		github    = "ghp_s3cret" + strings.Repeat("a1", 15)
+		anthropic = "sk-ant-api03-s3cret" + strings.Repeat("x", 87) + "AA"
+		google    = "AIzas3cret" + strings.Repeat("x", 29)
 		uuid      = "00000000-1111-2222-3333-444444444444"
 	)
 	g := NewGuesser(config.Catalogue())
@@ -130,7 +130,7 @@ func TestGuess(t *testing.T) {
 		want                  Guess
 	}{
 		{"both agree", "GITHUB_TOKEN", github, Guess{Service: "github", Named: "github"}},
-		{"the name alone", "LINEAR_API_KEY", "anything-at-all", Guess{Service: "linear", Named: "linear", Unlike: true}},
+		{"the name alone", "LINEAR_API_KEY", "s3cret-of-any-kind", Guess{Service: "linear", Named: "linear", Unlike: true}},
 		{"the shape alone", "MY_TOKEN", github, Guess{Service: "github"}},
 		{"another provider's key", "OPENAI_API_KEY", anthropic, Guess{Named: "openai", Shaped: []string{"anthropic"}}},
 		{"several providers", "MY_KEY", google, Guess{Shaped: []string{"gemini", "google-maps", "youtube"}}},
