@@ -28,7 +28,8 @@ import "fmt"
 //	  ED J, DECSED ?J          our rows
 //	  DECALN ESC # 8, RIS ESC c, DECSTR !p         our rows, region, modes
 //	  ?47 ?1047 ?1049          our rows, perhaps region
-//	  sixel, kitty graphics, OSC 1337              our rows
+//	  sixel, kitty graphics, OSC 1337              our rows; a kitty image that reaches into them
+//	                           is taken away at once, since no text of ours would cover it
 //	rectangles
 //	  DECFRA $x DECERA $z DECSERA ${ DECCARA $r DECRARA $t DECCRA $v   rows clamped to R
 //	size
@@ -38,9 +39,9 @@ import "fmt"
 //	  CPR 6n                   true as it is: our rows are the last ones
 //	left out since nothing behind them could be followed
 //	  VT52 ?2l, Tektronix ?38, reverse wrap ?45 ?1045 (wraps to the last row of the screen),
-//	  keyboard lock 2h, DECSCL "p, status line $} $~, macros *z DCS !z, DECRSPS DCS $t,
-//	  printing i, 8-bit answers ESC SP G, other encodings ESC % @, XTSAVE/XTRESTORE ?s ?r
-//	  (done here), sequences no grammar allows or longer than maxHeld
+//	  sixels from the top of the screen ?80, text sizing OSC 66, keyboard lock 2h, DECSCL "p,
+//	  status line $} $~, macros *z DCS !z, DECRSPS DCS $t, printing i, 8-bit answers ESC SP G,
+//	  other encodings ESC % @, XTSAVE/XTRESTORE ?s ?r (done here), sequences no grammar allows or longer than maxHeld
 //	C1 controls (0x9b outside of UTF-8, or U+009B)   written as ESC [, see c1
 //
 // Everything else passes byte for byte.

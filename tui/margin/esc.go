@@ -27,8 +27,23 @@ func (f *Filter) esc(dst []byte, c byte) []byte {
 		f.modes.keypad = c == '='
 	case 'n', 'o':
 		f.loseCol()
+	case '\\':
+		return f.stringEnd(dst)
 	}
 	return append(dst, f.buf...)
+}
+
+// stringEnd passes ST. An image that reaches into our rows is taken away in the same breath, so
+// that a child which sends one after the other never covers them.
+func (f *Filter) stringEnd(dst []byte) []byte {
+	dst = append(dst, f.buf...)
+	if f.imaged && !f.modes.chunk {
+		for y := f.rows + 1; y <= f.height; y++ {
+			dst = appendNoImages(dst, y)
+		}
+	}
+	f.imaged = false
+	return dst
 }
 
 // escInter treats ESC with intermediate bytes.

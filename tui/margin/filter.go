@@ -30,6 +30,7 @@ type Filter struct {
 
 	hadOrigin bool // DECOM has been on: a slot may hold it
 	wiped     bool // something reached our rows or the region: repaint
+	imaged    bool // a kitty image has come, whose string is about to end
 	clean     bool // the cursor is exactly what its DECSC slot holds
 	stale     bool // our rows changed while the child was on the alternate screen
 }
@@ -42,6 +43,7 @@ const (
 	escapeInter
 	control   // CSI
 	header    // DCS before its final byte
+	command   // OSC before the end of its number
 	inString  // OSC, DCS, APC, PM, SOS, ESC k
 	heldC2    // 0xC2: a C1 control or a character follows
 	heldC2Str // the same inside a string
@@ -53,7 +55,7 @@ type payload struct {
 	loose bool // ESC k: some terminals know no such string and print its content
 	drop  bool
 	image bool
-	head  []byte // the first bytes of an OSC, up to maxLink
+	head  []byte // the first bytes of an OSC or an APC, up to maxLink
 }
 
 // slot is the child's use of a DECSC slot.
@@ -151,6 +153,8 @@ func (f *Filter) step(dst []byte, c byte) []byte {
 		return f.outer(dst, c)
 	case heldC2, heldC2Str:
 		return f.afterC2(dst, c)
+	case command:
+		return f.commandByte(dst, c)
 	}
 	switch {
 	case c == 0x1b:
@@ -305,7 +309,10 @@ func (f *Filter) escapeFinal(dst []byte, c byte) []byte {
 	case 'P':
 		f.state = header
 		return dst
-	case ']', 'X', '^', '_', 'k':
+	case ']':
+		f.state = command
+		return dst
+	case 'X', '^', '_', 'k':
 		return f.openString(dst, c)
 	}
 	f.state = ground

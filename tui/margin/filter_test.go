@@ -15,6 +15,9 @@ const (
 
 func testFilter() *Filter { return NewFilter(testCols, testRows, testHeight, nil) }
 
+// noImages takes images off our two rows.
+const noImages = "\x1b_Ga=d,d=y,y=23,q=2\x1b\\\x1b_Ga=d,d=y,y=24,q=2\x1b\\"
+
 func TestTreatments(t *testing.T) {
 	tests := []struct {
 		name, in, want string
@@ -68,7 +71,12 @@ func TestTreatments(t *testing.T) {
 		{name: "restore cursor state", in: "\x1bP1$t24;1;1\x1b\\.", want: "\x1b\\."},
 		{name: "define macro", in: "\x1bP1;0;0!zABC\x1b\\.", want: "\x1b\\."},
 		{name: "sixel", in: "\x1bP0;0q#0~\x1b\\", want: "\x1bP0;0q#0~\x1b\\", wiped: true},
-		{name: "kitty image", in: "\x1b_Ga=T;AAAA\x1b\\", want: "\x1b_Ga=T;AAAA\x1b\\", wiped: true},
+		{name: "kitty image", in: "\x1b_Ga=T;AAAA\x1b\\", want: "\x1b_Ga=T;AAAA\x1b\\" + noImages, wiped: true},
+		{name: "kitty image in pieces", in: "\x1b_Ga=T,m=1;AAAA\x1b\\\x1b_Gm=0;AAAA\x1b\\", want: "\x1b_Ga=T,m=1;AAAA\x1b\\\x1b_Gm=0;AAAA\x1b\\" + noImages, wiped: true},
+		{name: "sixels from the top", in: "\x1b[?80h\x1b[?80;25l", want: "\x1b[?25l"},
+		{name: "text sizing", in: "\x1b]66;s=2;big\a\x1b]066;s=7;x\x1b\\\x9d66;w=1; \x9c.", want: "\x1b\\\x1b\\."},
+		{name: "a number that none has", in: "\x1b]000066;s=7;x\a\x1b]123456;x\a.", want: "."},
+		{name: "a number that is over at once", in: "\x1b]104\a\x1b]\a\x1b]6\x1b\\\x1b]5113;x\a", want: "\x1b]104\a\x1b]\a\x1b]6\x1b\\\x1b]5113;x\a"},
 		{name: "title", in: "\x1b]0;a ✓ b\x07x", want: "\x1b]0;a ✓ b\x07x"},
 		{name: "sequence in a string", in: "\x1b]0;a\x1b[99H", want: "\x1b]0;a\x1b[22H"},
 		{name: "tmux passthrough", in: "\x1bPtmux;\x1b\x1b]52;c;YQ==\a\x1b\\", want: "\x1bPtmux;\x1b\x1b]52;c;YQ==\a\x1b\\"},
@@ -224,12 +232,42 @@ func TestModesAroundAnotherProgram(t *testing.T) {
 	}
 }
 
+// What the child did to the terminal's colours ends with it, and only that: they are often the
+// human's own.
+func TestColoursAreGivenBack(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"none", "\x1b[31mx", ""},
+		{"asked", "\x1b]4;0;?\a\x1b]10;?\a\x1b]11;?;?\a\x1b]22;?\a", ""},
+		{"cursor", "\x1b]12;#eeeeee\a", "\x1b]112\x1b\\"},
+		{"text and background at once", "\x1b]10;#fff;#000\x1b\\", "\x1b]110\x1b\\\x1b]111\x1b\\"},
+		{"background alone", "\x1b]10;?;#000\x1b\\", "\x1b]111\x1b\\"},
+		{"palette", "\x1b]4;1;?;2;#00ff00\a\x1b]5;0;#fff\a", "\x1b]104\x1b\\\x1b]105\x1b\\"},
+		{"given back by itself", "\x1b]12;red\a\x1b]4;1;red\a\x1b]104\a\x1b]112\a", ""},
+		{"one of the palette given back", "\x1b]4;1;red\a\x1b]104;1\a", "\x1b]104\x1b\\"},
+		{"pointer", "\x1b]22;pointer\a", "\x1b]22;\x1b\\"},
+		{"pointer given back", "\x1b]22;pointer\a\x1b]22;\a", ""},
+	} {
+		f := testFilter()
+		f.Append(nil, []byte(tt.in))
+		if got := string(f.modes.tints.off(nil)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		state := State{Rows: 22, Height: 24, Tints: uint32(f.modes.tints)}
+		if got := string(state.append(nil)); tt.want != "" && !stdstrings.Contains(got, tt.want) {
+			t.Errorf("%s: after a kill %q, without %q", tt.name, got, tt.want)
+		}
+		if got := string(f.appendFinish(nil)); tt.want != "" && !stdstrings.Contains(got, tt.want) {
+			t.Errorf("%s: at the end %q, without %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestSGR(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"1;3;4;9", "\x1b[1m\x1b[3m\x1b[9m\x1b[4m"},
 		{"1;22;4;24;7;27", ""},
 		{"4:3;58:2::1:2:3", "\x1b[4:3m\x1b[58;2;1;2;3m"},
-		{"38;5;196;48;5;4", "\x1b[38;5;196m\x1b[44m"},
+		{"38;5;196;48;5;4", "\x1b[38;5;196m\x1b[48;5;4m"},
 		{"38;2;1;2;3;1", "\x1b[1m\x1b[38;2;1;2;3m"},
 		{"38:2:1:2:3;1", "\x1b[1m\x1b[38;2;1;2;3m"},
 		{"95;104", "\x1b[95m\x1b[104m"},

@@ -46,6 +46,7 @@ func FuzzFilter(f *testing.F) {
 		f.Add(randomOutput(r, 20), uint(r.IntN(100)))
 	}
 	f.Add([]byte("\xe2\x9c\x9b99H\xc2\x9b99H\x9b99H"), uint(1))
+	f.Add([]byte("\x1b]8\x99\x1b]8;\a\x1b]8;;\a"), uint(1))
 	f.Add([]byte("\x1b[?69h\x1b[2;5s\x1b[1;3r\x1b[6;5Habcdefgh\n\n\x1b[?69lz"), uint(9))
 	f.Fuzz(checkFilter)
 }
@@ -86,14 +87,14 @@ func randomOutput(r *rand.Rand, n int) []byte {
 		case 13:
 			b = fmt.Appendf(b, "\x1b[%d;%d;%d;%d;%d;%d;%d;%d$%c", num(), num(), num(), num(), num(), num(), num(), num(), "xz{rtv"[r.IntN(6)])
 		case 14:
-			b = append(b, []string{"\x1b]0;t✓\a", "\x1bP$qm\x1b\\", "\x1b_Gx\x1b\\", "\x1b]8;;u\x1b\\", "\x9d0;x\x9c", "\x1bkt\x1b\\", "\x1b[!p", "\x1b[r", "\x1b[;r"}[r.IntN(9)]...)
+			b = append(b, []string{"\x1b]0;t✓\a", "\x1bP$qm\x1b\\", "\x1b_Gx\x1b\\", "\x1b]66;s=7;x\a", "\x1b]8;;u\x1b\\", "\x9d0;x\x9c", "\x1bkt\x1b\\", "\x1b[!p", "\x1b[r", "\x1b[;r"}[r.IntN(10)]...)
 		case 15: // left and right margins, wraps and tabs at them
 			b = append(b, []string{"\x1b[?69h", "\x1b[?69l", "\x1bH", "\x1b[g", "\x1b[3g", "\x1b[12G漢", "\x1b[12Gxy", "\x1b[?5W"}[r.IntN(8)]...)
 			b = fmt.Appendf(b, "\x1b[%d;%ds", num(), num())
 		case 16: // the 8-bit spellings, raw and in UTF-8
 			b = fmt.Appendf(b, "%s%d;%d%c", []string{"\x9b", "\u009b"}[r.IntN(2)], num(), num(), "HfrdBLMST"[r.IntN(9)])
 		case 17: // strings, half of them never ended
-			b = append(b, []string{"\x1b]0;a", "\x1bPq#0", "\x1b_Gx", "\x1b^p", "\x1bXs", "\x1bkt", "\x90$q", "\x9e", "\u009f", "\x98"}[r.IntN(10)]...)
+			b = append(b, []string{"\x1b]0;a", "\x1b]66;a", "\x1bPq#0", "\x1b_Gx", "\x1b^p", "\x1bXs", "\x1bkt", "\x90$q", "\x9e", "\u009f", "\x98"}[r.IntN(11)]...)
 			b = append(b, []string{"", "\x07", "\x1b\\", "\x9c", "\x18"}[r.IntN(5)]...)
 		case 18: // frames, and what stands in them
 			b = fmt.Appendf(b, "\x1b[?2026%c\x1b[%dH\x1b[%dB", "hhl"[r.IntN(3)], num(), num())

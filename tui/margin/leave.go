@@ -56,5 +56,6 @@ func (f *Filter) appendBack(dst []byte) []byte {
 
 // appendFinish gives the terminal to whoever comes after the child, from any state.
 func (f *Filter) appendFinish(dst []byte) []byte {
-	return append(f.appendLeave(f.Abort(dst)), "\x1b[0m"...)
+	dst = f.appendLeave(f.Abort(dst))
+	return append(f.modes.tints.off(dst), "\x1b[0m"...)
 }

@@ -26,6 +26,8 @@ type modes struct {
 	pen         pen
 	link        string // content of the OSC 8 that is open
 	graphics    bool   // kitty images were sent
+	chunk       bool   // ... and the last of them is not whole yet
+	tints       tints
 	kitty       [2]kittyFlags
 	otherKeys   map[int]int // XTMODKEYS
 }

@@ -85,8 +85,8 @@ func (f *Filter) childAgain(dst []byte) []byte {
 
 // appendRow writes one row of ours; its text is already fitted.
 func (f *Filter) appendRow(dst []byte, y int, text string) []byte {
-	if f.modes.graphics { // images that reach into the row; text does not erase those
-		dst = fmt.Appendf(dst, "\x1b_Ga=d,d=y,y=%d,q=2\x1b\\", y)
+	if f.modes.graphics && !f.modes.chunk {
+		dst = appendNoImages(dst, y)
 	}
 	dst = fmt.Appendf(dst, "\x1b[%d;1H\x1b[0m", y)
 	dst = append(append(dst, text...), "\x1b[0m"...)
@@ -94,6 +94,11 @@ func (f *Filter) appendRow(dst []byte, y int, text string) []byte {
 		dst = append(dst, "\x1b[K"...)
 	}
 	return dst
+}
+
+// appendNoImages takes away the kitty images that reach into a row: text does not erase those.
+func appendNoImages(dst []byte, y int) []byte {
+	return fmt.Appendf(dst, "\x1b_Ga=d,d=y,y=%d,q=2\x1b\\", y)
 }
 
 // appendErase clears rows from first to last within a painting of its own.

@@ -59,12 +59,11 @@ func (f *Filter) endString() {
 	s := &f.str
 	switch {
 	case s.drop:
-	case s.kind == ']' && bytes.HasPrefix(s.head, []byte("8;")):
-		f.link(s.head)
-	case s.kind == ']' && bytes.HasPrefix(s.head, []byte("1337;")):
-		f.wiped = true // an iTerm2 image, perhaps
+	case s.kind == ']':
+		f.endCommand(s.head)
 	case s.kind == '_' && bytes.HasPrefix(s.head, []byte("G")):
-		f.wiped, f.modes.graphics = true, true
+		f.wiped, f.modes.graphics, f.imaged = true, true, true
+		f.modes.chunk = unfinishedImage(s.head)
 	case s.image:
 		f.wiped = true
 	}
@@ -72,15 +71,6 @@ func (f *Filter) endString() {
 		f.row.hi = max(f.row.hi, f.bot)
 		f.loseCol()
 	}
-}
-
-// link notes the hyperlink that text belongs to from here on: "8;params;uri", empty uri = none.
-func (f *Filter) link(head []byte) {
-	if i := bytes.IndexByte(head[2:], ';'); i >= 0 && len(head) == i+3 || len(head) > maxLink {
-		f.modes.link = ""
-		return
-	}
-	f.modes.link = string(head)
 }
 
 // Abort makes a terminal that is in the middle of a string ready for a painting: it ends the

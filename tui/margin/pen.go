@@ -9,7 +9,8 @@ type pen struct {
 	fg, bg, ul colour
 }
 
-// colour is kind<<24 | value: 0 default, 1 indexed, 2 RGB.
+// colour is kind<<24 | value: 0 default, 1 indexed, 2 RGB, 3 one of the sixteen by its own
+// parameter, which some terminals draw brighter in bold where an indexed one stays.
 type colour uint32
 
 // reset keys of the attributes that SGR 2x takes back.
@@ -66,13 +67,13 @@ func (p *pen) one(a int) {
 	case a == 55:
 		p.attrs &^= 1 << 15
 	case a >= 30 && a <= 37:
-		p.fg = colour(1<<24 | a - 30)
+		p.fg = colour(3<<24 | a - 30)
 	case a >= 40 && a <= 47:
-		p.bg = colour(1<<24 | a - 40)
+		p.bg = colour(3<<24 | a - 40)
 	case a >= 90 && a <= 97:
-		p.fg = colour(1<<24 | a - 90 + 8)
+		p.fg = colour(3<<24 | a - 90 + 8)
 	case a >= 100 && a <= 107:
-		p.bg = colour(1<<24 | a - 100 + 8)
+		p.bg = colour(3<<24 | a - 100 + 8)
 	case a == 39:
 		p.fg = 0
 	case a == 49:
@@ -171,9 +172,9 @@ func (p *pen) append(dst []byte) []byte {
 func appendColour(dst []byte, layer int, c colour) []byte {
 	switch v := int(c & 0xffffff); {
 	case c == 0:
-	case c>>24 == 1 && v < 8 && layer != 58:
+	case c>>24 == 3 && v < 8:
 		dst = fmt.Appendf(dst, "\x1b[%dm", layer-8+v)
-	case c>>24 == 1 && v < 16 && layer != 58:
+	case c>>24 == 3:
 		dst = fmt.Appendf(dst, "\x1b[%dm", layer+52+v-8)
 	case c>>24 == 1:
 		dst = fmt.Appendf(dst, "\x1b[%d;5;%dm", layer, v)

@@ -52,7 +52,7 @@ func (f *Filter) privateModes(dst []byte, q *sequence) []byte {
 
 func special(mode int) bool {
 	switch mode {
-	case 2, 3, 6, 7, 38, 40, 45, 47, 69, 1045, 1047, 1048, 1049, 2048:
+	case 2, 3, 6, 7, 38, 40, 45, 47, 69, 80, 1045, 1047, 1048, 1049, 2048:
 		return true
 	}
 	return false
@@ -81,7 +81,7 @@ func (f *Filter) privateMode(dst []byte, mode int, on bool) []byte {
 		if !on {
 			return dst
 		}
-	case 3, 38, 40, 45, 1045:
+	case 3, 38, 40, 45, 80, 1045:
 		return dst
 	case 2048:
 		f.modes.inBand = on

@@ -131,9 +131,29 @@ func compareActs(t *testing.T, acts []act) {
 		if !slices.Equal(got, want) {
 			t.Errorf("act %d: the child's screen differs\n%s", i, differing(got, want))
 		}
+		if f.Alternate() {
+			if got, want := putBack(f), f.shadow.lines; f.shadow.bad || !slices.EqualFunc(got, want, slices.Equal) {
+				t.Errorf("act %d: what an inspector would leave behind differs (sure of it: %t)\n%v\nwant %v", i, !f.shadow.bad, got, want)
+			}
+		}
 		bottom := grid(ours, a.rows+oursBeside)[a.rows:]
 		if !stdstrings.HasPrefix(letters(bottom[0]), "first of ours") || bottom[1] != "second of ours" {
 			t.Errorf("act %d: our rows are %q", i, bottom)
 		}
 	}
+}
+
+// putBack is what the alternate screen shows once it was taken away and is drawn again.
+func putBack(f *Filter) [][]cell {
+	g := *f
+	again := NewFilter(f.cols, f.rows, f.rows, nil)
+	again.Append(nil, g.appendEnter(nil))
+	for y, line := range again.shadow.lines {
+		for x := range line { // a blank is written as one
+			if c := &again.shadow.lines[y][x]; c.text == " " && f.shadow.lines[y][x].text == "" {
+				c.text = ""
+			}
+		}
+	}
+	return again.shadow.lines
 }

@@ -15,6 +15,8 @@ type State struct {
 	Height int `json:"height"`
 	// Origin says that addresses may be relative to the region (DECOM).
 	Origin bool `json:"origin,omitempty"`
+	// Tints are the colours that the child has changed, a bit for the number of each OSC.
+	Tints uint32 `json:"tints,omitempty"`
 }
 
 // plainModes switches off what a child may have left on. It is harmless where nothing is on.
@@ -22,6 +24,9 @@ const plainModes = "\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?10
 	"\x1b[?1l\x1b[?5l\x1b[?66l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b>" +
 	plainKeyboard + "\x1b[>4m" +
 	"\x1b[4l\x1b[20l\x0f\x1b(B\x1b]8;;\x1b\\\x1b[0m\x1b[?7h\x1b[?25h\x1b[0 q"
+
+// plainColours gives the palette, text, background, cursor and pointer back.
+const plainColours = "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\\x1b]22;\x1b\\"
 
 // plainKeyboard empties kitty's stack of flags, which each screen has one of.
 const plainKeyboard = "\x1b[<99u\x1b[=0;1u"
@@ -41,7 +46,7 @@ func (s State) append(dst []byte) []byte {
 		dst = append(dst, plainKeyboard...)
 		dst = append(appendMode(dst, s.Alternate, false), openRegion...)
 	}
-	dst = append(dst, plainModes...)
+	dst = tints(s.Tints).off(append(dst, plainModes...))
 	if s.Rows < s.Height {
 		dst = fmt.Appendf(dst, "\x1b7\x1b[%d;1H\x1b[J\x1b8", s.Rows+1)
 	}
@@ -53,9 +58,9 @@ func (s State) append(dst []byte) []byte {
 
 // Reset writes what repairs a terminal whose wrapper was killed, for whoever knows nothing of
 // its state: no region, no modes, main screen, the cursor visible and below the text. It is
-// harmless on a terminal that needs none.
+// harmless on a terminal that needs none, but for colours that were set by hand since it began.
 func Reset(w io.Writer) error {
-	_, err := io.WriteString(w, endsAnything+plainKeyboard+"\x1b[?47l\x1b[?1049l"+openRegion+plainModes+"\x1b[J")
+	_, err := io.WriteString(w, endsAnything+plainKeyboard+"\x1b[?47l\x1b[?1049l"+openRegion+plainModes+plainColours+"\x1b[J")
 	if err != nil {
 		return fmt.Errorf("margin: reset: %w", err)
 	}

@@ -283,9 +283,9 @@ func (t *Terminal) finish() {
 
 // tell tells of the state that the terminal is in after a writing.
 func (t *Terminal) tell() {
-	s := State{Alternate: t.f.modes.alt, Rows: t.f.rows, Height: t.f.height, Origin: t.f.origin}
+	s := State{Alternate: t.f.modes.alt, Rows: t.f.rows, Height: t.f.height, Origin: t.f.origin, Tints: uint32(t.f.modes.tints)}
 	if t.suspended { // our rows are gone, and whoever has the terminal now is on the alternate screen
-		s = State{Alternate: 1049, Rows: t.f.height, Height: t.f.height}
+		s = State{Alternate: 1049, Rows: t.f.height, Height: t.f.height, Tints: s.Tints}
 	}
 	if t.c.State != nil && s != t.told {
 		t.told = s

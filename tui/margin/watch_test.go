@@ -58,6 +58,8 @@ func (w *watch) one(seq string, width int) {
 		w.print(width)
 	case stdstrings.HasPrefix(seq, "\x1b["):
 		w.csi(seq[2:])
+	case stdstrings.HasPrefix(stdstrings.TrimLeft(stdstrings.TrimPrefix(seq, "\x1b]"), "0"), "66;"):
+		w.complaint = "text of several rows"
 	case seq[0] == 0x9b:
 		w.csi(seq[1:])
 	case seq[0] == 0x1b && len(seq) >= 2:
