@@ -174,6 +174,20 @@ func (r *rig) untilShown(text string) []string {
 	return r.until(text, func(lines []string) bool { return stdstrings.Contains(stdstrings.Join(lines, "\n"), text) })
 }
 
+// asksUntil types a question until the answer is shown: a program hears of its new size when it
+// likes, and draws over an answer that came before.
+func (r *rig) asksUntil(question, answer string) {
+	r.t.Helper()
+	var again time.Time
+	r.until(answer, func(lines []string) bool {
+		if time.Now().After(again) {
+			r.typeIn(question)
+			again = time.Now().Add(2 * time.Second)
+		}
+		return stdstrings.Contains(stdstrings.Join(lines, "\n"), answer)
+	})
+}
+
 // untilPrompt waits for a shell that reads, and for our row.
 func (r *rig) untilPrompt() {
 	r.t.Helper()

@@ -142,8 +142,7 @@ func TestVim(t *testing.T) {
 	r.until("the file is written", func(l []string) bool { return stdstrings.Contains(l[12], "written") && l[13] == "BAR" })
 	r.draw("one", "two", "BAR")
 	r.until("three rows", func(l []string) bool { return slices.Equal(l[11:], []string{"one", "two", "BAR"}) })
-	r.typeIn(":set lines?\r")
-	r.untilShown("lines=11")
+	r.asksUntil(":set lines?\r", "lines=11")
 	r.typeIn(":q!\r")
 	if err := r.end(); err != nil {
 		t.Error(err)
