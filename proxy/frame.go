@@ -57,6 +57,9 @@ const (
 	opClose        = 8
 	// RFC 6455 5.5: a control frame has 125 bytes at most and is never fragmented.
 	maxControl = 125
+	// Frames that may wait for the payload before them: more than the longest spelling of a
+	// secret has bytes. Control frames, and empty ones, could come without end.
+	maxMarks = 16 << 10
 )
 
 var errFrame = errors.New("not a WebSocket frame that can be searched")
@@ -244,6 +247,9 @@ func (r *oneRead) Read(p []byte) (int, error) {
 func (f *frames) put(m mark) error {
 	if len(f.marks) == 0 && f.written == m.before {
 		return f.send(m)
+	}
+	if len(f.marks) == maxMarks {
+		return fmt.Errorf("%w: %d frames stand in what could be the beginning of a secret", errFrame, maxMarks)
 	}
 	f.marks = append(f.marks, m)
 	return nil

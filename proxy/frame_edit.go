@@ -24,7 +24,8 @@ func (e *frameRefusal) Error() string { return e.answer.Message }
 // whole collects the next message and sends it on, edited where edit has changed it and
 // byte for byte where not. An edited message goes out as one frame: its fragments have no
 // meaning of their own (RFC 6455 5.4). Control frames do not wait for it. It reports false
-// for a message that has to be carried as a stream: none of it was sent then.
+// for a message that has to be carried as a stream, of which none was sent then: one that is
+// no text, or long, or cut into more frames than text.
 func (f *frames) whole() (done bool, err error) {
 	var raw, text []byte // the frames as they came, and their payload
 	masked := false
@@ -52,7 +53,7 @@ func (f *frames) whole() (done bool, err error) {
 		if raw != nil {
 			wanted = opContinuation
 		}
-		if head[0]&0x70 != 0 || op != wanted || length > maxMessage-uint64(len(text)) {
+		if head[0]&0x70 != 0 || op != wanted || length > maxMessage-uint64(len(text)) || len(raw) > 2*maxMessage {
 			f.rewind(append(raw, head...))
 			return false, nil
 		}
