@@ -289,7 +289,11 @@ func (x *exchange) deliverStream(w http.ResponseWriter, resp *http.Response, fro
 	switch {
 	case g == nil:
 	case enveloped(resp.Header.Get("Content-Type")):
-		body = newEnvelopes(body, g.fitted)
+		packed := messageEncoding(resp.Header)
+		if packed != "" { // what is masked leaves unpacked
+			w.Header().Del("Content-Length")
+		}
+		body = newEnvelopes(body, g.fitted, packed)
 	case resp.ContentLength >= 0: // the length has been announced and must stay
 		body = g.fitted.Reader(body)
 	default:

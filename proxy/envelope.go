@@ -26,21 +26,22 @@ const envelopeHead = 5
 
 // envelopes searches the messages of such a body one by one. A message is never held back
 // for what may follow it, on which the client does not wait with its answer, and a
-// replacement has the length of what it replaces. Compressed messages pass as they are;
-// servers that were asked for none send none.
+// replacement has the length of what it replaces. Compressed ones, which some servers send
+// though none were asked for, see unpack.
 type envelopes struct {
-	src  io.Reader
-	text func(io.Reader) io.Reader
+	src      io.Reader
+	scrubber *scrub.Scrubber
+	encoding string // of compressed messages; "" for none
 
 	head    [envelopeHead]byte
 	have    int // of head
 	ready   []byte
 	message *oneMessage
-	search  io.Reader // of message
+	search  io.Reader // of message, or of what was made of it
 }
 
-func newEnvelopes(src io.Reader, s *scrub.Scrubber) *envelopes {
-	return &envelopes{src: src, text: s.Reader}
+func newEnvelopes(src io.Reader, s *scrub.Scrubber, encoding string) *envelopes {
+	return &envelopes{src: src, scrubber: s, encoding: encoding}
 }
 
 // Read implements io.Reader. The end of src is its end, in the middle of a message too: that
@@ -93,10 +94,11 @@ func (e *envelopes) next() error {
 	e.have = 0
 	e.ready = e.head[:]
 	e.message = &oneMessage{src: e.src, left: int64(binary.BigEndian.Uint32(e.head[1:]))}
-	e.search = e.message
-	if e.head[0]&1 == 0 {
-		e.search = e.text(e.message)
+	if e.head[0]&1 != 0 && e.encoding != "" {
+		return e.unpack()
 	}
+	// A flag without an encoding means nothing: what stands there is what it is.
+	e.search = e.scrubber.Reader(e.message)
 	return nil
 }
 

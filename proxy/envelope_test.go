@@ -33,15 +33,15 @@ func TestEnvelopes(t *testing.T) {
 	mask := placeholder[:len(sentinel)]
 	big := strings.Repeat("x", 100000)
 	in := bytes.Join([][]byte{envelope(0, "a "+sentinel), envelope(0, ""), envelope(1, sentinel), envelope(0, sentinel[:10]), envelope(0, sentinel[10:]), envelope(0, big+sentinel+big), envelope(0x80, "grpc-status: 0\r\n")}, nil)
-	want := bytes.Join([][]byte{envelope(0, "a "+mask), envelope(0, ""), envelope(1, sentinel), envelope(0, sentinel[:10]), envelope(0, sentinel[10:]), envelope(0, big+mask+big), envelope(0x80, "grpc-status: 0\r\n")}, nil)
+	want := bytes.Join([][]byte{envelope(0, "a "+mask), envelope(0, ""), envelope(1, mask), envelope(0, sentinel[:10]), envelope(0, sentinel[10:]), envelope(0, big+mask+big), envelope(0x80, "grpc-status: 0\r\n")}, nil)
 	for name, cut := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader, "data with the end": iotest.DataErrReader} {
-		got, err := io.ReadAll(newEnvelopes(cut(bytes.NewReader(in)), s))
+		got, err := io.ReadAll(newEnvelopes(cut(bytes.NewReader(in)), s, ""))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes, want %d, %v", name, len(got), len(want), err)
 		}
 	}
 	for _, n := range []int{1, 4, 5, 8, len("a ") + 5 + len(sentinel) - 1} {
-		got, err := io.ReadAll(newEnvelopes(bytes.NewReader(in[:n]), s))
+		got, err := io.ReadAll(newEnvelopes(bytes.NewReader(in[:n]), s, ""))
 		if err != nil || len(got) != n {
 			t.Errorf("torn after %d: %d bytes, %v", n, len(got), err)
 		}
@@ -57,8 +57,8 @@ func FuzzEnvelopes(f *testing.F) {
 		if cut%2 == 1 {
 			src = iotest.OneByteReader(src)
 		}
-		got, err := io.ReadAll(newEnvelopes(src, s))
-		whole, werr := io.ReadAll(newEnvelopes(bytes.NewReader(in), s))
+		got, err := io.ReadAll(newEnvelopes(src, s, ""))
+		whole, werr := io.ReadAll(newEnvelopes(bytes.NewReader(in), s, ""))
 		if len(got) != len(in) || !bytes.Equal(got, whole) || err != werr {
 			t.Fatalf("%x became %x or %x, %v %v", in, got, whole, err, werr)
 		}
