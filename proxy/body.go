@@ -37,12 +37,13 @@ type childBody struct {
 	broke atomic.Bool  // the child's connection failed
 	wrong atomic.Bool  // its framing is malformed
 
-	mu   sync.Mutex // held while src is read
-	src  io.Reader
-	kept []byte
-	keep bool
-	err  error        // what follows the last byte
-	end  func() error // called once, at the end, before any reader learns of it
+	mu    sync.Mutex // held while src is read
+	src   io.Reader
+	first func() // called before the first read; may be nil
+	kept  []byte
+	keep  bool
+	err   error        // what follows the last byte
+	end   func() error // called once, at the end, before any reader learns of it
 }
 
 func hasBody(r *http.Request) bool {
@@ -96,6 +97,10 @@ func (r *bodyReader) Close() error {
 
 // read wants mu held.
 func (b *childBody) read(p []byte) (int, error) {
+	if b.first != nil {
+		b.first()
+		b.first = nil
+	}
 	c, err := b.src.Read(p)
 	if b.keep && b.n.Load()+int64(c) > maxKept {
 		b.keep, b.kept = false, nil

@@ -60,6 +60,9 @@ func (x *exchange) prepare(p *Proxy, t *tunnel, r *http.Request) {
 	}
 	x.body = newChildBody(r, p.guard.leaks(), x.bodyEnded)
 	x.call.body = x.body
+	if r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && strings.Contains(strings.ToLower(r.Header.Get("Expect")), "100-continue") {
+		x.body.first = x.interim.proceed
+	}
 	if r.ContentLength < 0 || r.Trailer != nil {
 		x.trailer = make(http.Header, len(r.Trailer))
 		for k := range r.Trailer {
@@ -203,9 +206,19 @@ func (i *interim) begin(w http.ResponseWriter) {
 
 func (i *interim) stop() { i.begin(nil) }
 
+// proceed tells the child to send its body, where other interim answers may go out: the server
+// would do it at the first read without a thought for them, and write into the middle of one.
+func (i *interim) proceed() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.w != nil {
+		i.w.WriteHeader(http.StatusContinue)
+	}
+}
+
 // relay passes a 1xx answer on.
 func (x *exchange) relay(code int, lines textproto.MIMEHeader) error {
-	// 101 is an answer. 100 is told by the server itself, when the transport reads the body.
+	// 101 is an answer. 100 is told when the transport reads the body.
 	if code == http.StatusSwitchingProtocols || code == http.StatusContinue {
 		return nil
 	}

@@ -30,7 +30,7 @@ func (e *endless) Read(p []byte) (n int, err error) {
 // Neither side can have frames kept without end: those of a server that began a secret and
 // goes on with control frames or with nothing, and the empty pieces of a child's message.
 func TestFramesThatNeverEnd(t *testing.T) {
-	const most = 32 << 20
+	const most = 4 << 20
 	secrets := []scrub.Secret{{Value: sentinel, Mask: placeholder}}
 	g := &scrubbers{scrub.New(secrets), scrub.NewFitted(secrets)}
 	for _, tt := range []struct {
