@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -149,14 +148,13 @@ func pastSessions(env Env, o discoverOptions) (q auditlog.Query, r *discovery, e
 	r = &discovery{env: env, options: o}
 	if len(o.from) > 0 {
 		for _, name := range o.from {
-			path, err := findLog(env, name)
+			s, isFile, err := findLog(env, name)
 			if err != nil {
 				return q, r, err
 			}
-			id := strings.TrimSuffix(filepath.Base(path), ".jsonl")
-			q.Sessions = append(q.Sessions, auditlog.Session{ID: id, Path: path})
-			if path != name { // it is found by its id
-				name = shortID(id)
+			q.Sessions = append(q.Sessions, s)
+			if !isFile { // it is found by its id
+				name = shortID(s.ID)
 			}
 			r.session = name
 			r.again += " --from " + shellWord(name)

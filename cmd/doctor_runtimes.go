@@ -123,7 +123,7 @@ func tryRuntime(ctx context.Context, env Env, world *demoWorld, p probe, dir str
 	env.Environ = append(slices.Clone(env.Environ), "GIT_TERMINAL_PROMPT=0")
 	var seen witness
 	err = runWith(ctx, env, sessionOptions{
-		argv: p.argv, logPath: log + ".jsonl", passphraseFD: noFD,
+		argv: p.argv, logPath: log + ".jsonl", fleeting: true, passphraseFD: noFD,
 		configText: compiled, upstream: world.upstream, secrets: world.resolver,
 	}, seen.view, func(*live) error { return nil })
 	var own status // the program's own, which may fail: the API speaks no git

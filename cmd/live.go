@@ -79,6 +79,7 @@ type sessionOptions struct {
 	configPath   string
 	unmatched    string // "" means what the file says
 	logPath      string
+	fleeting     bool // the log is thrown away at the end, so the ledger need not know of it
 	passEnv      []string
 	passphraseFD int
 	lazy         bool
@@ -125,7 +126,7 @@ func open(ctx context.Context, env Env, o sessionOptions) (l *live, err error) {
 	if err = errors.Join(<-secrets, err); err != nil {
 		return l, err
 	}
-	if err = l.openLog(o.logPath); err != nil {
+	if err = l.openLog(o); err != nil {
 		return l, err
 	}
 	collect(env, proxy.GCPercent)
@@ -208,22 +209,6 @@ func checkAsks(env Env, c *config.Compiled, ui string) error {
 			return &configError{withHint(fmt.Errorf("%s: service %q: ask: %s", s.Pos, s.Name, why), hint, "deny, or leave the operation out of allow")}
 		}
 	}
-	return nil
-}
-
-func (l *live) openLog(path string) (err error) {
-	if path != "" {
-		l.log, err = event.CreateLog(path)
-	} else if l.env.stateDir() == "" {
-		return withHint(errors.New("log: no folder for it: HOME is not set"), "set HOME or XDG_STATE_HOME, or name a file: --log FILE")
-	} else {
-		l.log, err = event.OpenLog(l.env.sessionsDir(), l.id)
-	}
-	if err != nil {
-		return err
-	}
-	l.onClose(func() { _ = l.log.Close() })
-	l.logOpened()
 	return nil
 }
 

@@ -78,20 +78,20 @@ func allSessions(env Env) ([]auditlog.Session, error) {
 	return auditlog.Sessions(env.sessionsDir())
 }
 
-// findLog is the log file of a session, or the file itself where a path was given.
-func findLog(env Env, name string) (string, error) {
+// findLog is the log of a session, or that in a file where a path was given.
+func findLog(env Env, name string) (s auditlog.Session, isFile bool, err error) {
 	if strings.ContainsRune(name, os.PathSeparator) || strings.HasSuffix(name, ".jsonl") {
-		return name, nil
+		s, err = auditlog.File(name)
+		return s, true, err
 	}
 	sessions, err := allSessions(env)
 	if err != nil {
-		return "", err
+		return s, false, err
 	}
-	s, err := auditlog.Find(sessions, name)
-	if err != nil {
-		return "", &configError{err}
+	if s, err = auditlog.Find(sessions, name); err != nil {
+		return s, false, &configError{err}
 	}
-	return s.Path, nil
+	return s, false, nil
 }
 
 // logSessions chooses the sessions. The first word is one if it names one; else it is
@@ -112,7 +112,8 @@ func logSessions(env Env, c *cli.Context) (chosen []auditlog.Session, filter []s
 		}
 		return auditlog.Since(sessions, time.Now().Add(-d)), words, nil
 	case len(words) > 0 && strings.HasSuffix(words[0], ".jsonl"):
-		return []auditlog.Session{{ID: strings.TrimSuffix(words[0], ".jsonl"), Path: words[0]}}, words[1:], nil
+		s, err := auditlog.File(words[0])
+		return []auditlog.Session{s}, words[1:], err
 	case len(words) > 0 && !strings.Contains(words[0], ":"):
 		s, err := auditlog.Find(sessions, words[0])
 		if err != nil {
@@ -210,7 +211,9 @@ func followLog(ctx context.Context, env Env, sessions []auditlog.Session, filter
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := auditlog.Follow(ctx, sessions[0], filter, false, followEvery, func(e *event.Event, line []byte) error {
+	id := sessions[0].ID
+	f := auditlog.Following{Session: sessions[0], Filter: filter, Interval: followEvery, Running: func() bool { return isRunning(env, id) }}
+	err := f.Follow(ctx, func(e *event.Event, line []byte) error {
 		text := describe(*e)
 		if raw {
 			text = string(line)
@@ -232,55 +235,10 @@ func verifyLog(env Env, c *cli.Context) error {
 	if len(words) > 0 {
 		return usagef("", "log verify: too many arguments")
 	}
-	whole, err := auditlog.Verify(env.Stdout, sessions, logOptions(env))
+	running := func(id string) bool { return isRunning(env, id) }
+	whole, err := auditlog.Verify(env.Stdout, sessions, auditlog.NewLedger(env.sessionsDir()), c.Bool("all"), running, logOptions(env))
 	if err == nil && !whole {
 		return statusBroken
 	}
-	return err
-}
-
-// pruneLogs removes what the user's own file does not want kept. What cannot be removed is
-// said, and no reason not to start.
-func (l *live) pruneLogs() {
-	k := l.compiled.Keeping
-	if k.Age == 0 && k.MiB == 0 || l.env.stateDir() == "" {
-		return
-	}
-	p := auditlog.Prune{Bytes: k.MiB << 20}
-	if k.Age > 0 {
-		p.Before = l.started.Add(-k.Age)
-	}
-	sessions, err := auditlog.Sessions(l.env.sessionsDir())
-	if err == nil {
-		_, err = p.Sessions(sessions, l.started)
-	}
-	if err != nil {
-		l.notice("%v", err)
-	}
-}
-
-func pruneLog(env Env, c *cli.Context) error {
-	var p auditlog.Prune
-	if text := c.String("older-than"); text != "" {
-		d, err := days(text)
-		if err != nil {
-			return usagef("", "--older-than %q: %v", text, err)
-		}
-		p.Before = time.Now().Add(-d)
-	}
-	p.Bytes = c.Int64("keep-mib") << 20
-	if p.Before.IsZero() && p.Bytes == 0 {
-		return usagef("agentvault log prune --older-than 30d", "log prune: say what goes: --older-than or --keep-mib")
-	}
-	sessions, err := allSessions(env)
-	if err != nil {
-		return err
-	}
-	p.DryRun = c.Bool("dry-run")
-	gone, err := p.Sessions(sessions, time.Now())
-	if p.DryRun && err == nil {
-		return auditlog.List(env.Stdout, gone, logOptions(env))
-	}
-	fmt.Fprintf(env.Stderr, "agentvault: removed %d of %d logs\n", len(gone), len(sessions))
 	return err
 }

@@ -73,6 +73,7 @@ var answers = map[string][]string{
 	"log --all verdict:uncovered --json":   {`"host":"files.example.org"`},
 	"log --all --by host --json":           {`\{"key":\["api.stripe.com"\],"calls":4`},
 	"log last --har":                       {`"version":"1.2"`, `"url":"https://files.example.org/a.tgz"`},
+	"log -f":                               {`failed|passed|injected`, `PUT s3.eu-west-1.amazonaws.com/bucket/key 503`},
 	"log verify":                           {`20260103T090000-81d20e whole`},
 	"log verify --all":                     {`20260102T150405-7f3a9c whole`, `20260103T090000-81d20e whole`},
 	"log prune --older-than 30d --dry-run": {`no sessions`},

@@ -15,16 +15,18 @@ import (
 // firstPrev is what the first line of a log says about the line before it.
 const firstPrev = "0000000000000000"
 
-// Log is the audit log of one session: a file of one JSON object a line, in the order in
-// which Append was called. It is safe for concurrent use.
+// Log is the audit log of one session: one JSON object a line, in the order in which Append
+// was called, in one file or, where that gets too large, in several (see Part). It is safe
+// for concurrent use.
 //
 // Every event is one write(2) in append mode, so a reader sees whole lines and a killed
 // session loses nothing that Append returned for. The file is not synced: a machine that
 // loses its power may lose the last seconds.
 //
 // The lines are a chain. Each begins with "prev", the first 16 hexadecimal digits of the
-// SHA-256 of the line before it (without its newline; zeros for the first), and Close
-// keeps the hash of the last line, and how many there are, in a file beside the log.
+// SHA-256 of the line before it (without its newline; zeros for the first, and the last of
+// the part before for the first of a part), and Close keeps the hash of the last line, and how
+// many there are, in a file beside the log.
 // VerifyLog checks it. This shows a line that was edited, removed, added or moved; it does
 // not stop somebody who may write both files from making up a whole new chain.
 type Log struct {
@@ -33,9 +35,12 @@ type Log struct {
 
 	mu    sync.Mutex
 	file  *os.File
+	part  int
+	limit int64  // of size, from where on the next part is begun
+	full  func() // called when it was
 	prev  [16]byte
 	lines uint64
-	size  int64  // bytes of whole lines
+	size  int64  // bytes of whole lines in the file
 	lost  uint64 // events that could not be written, in all
 	owed  uint64 // those that no line tells of yet
 	torn  bool   // the file ends inside a line
@@ -64,19 +69,41 @@ func OpenLog(dir, session string) (*Log, error) {
 }
 
 // CreateLog creates a log at a path of the caller's choice. The folder must exist and the
-// file must not.
+// file must not, nor a further part of it.
 func CreateLog(path string) (*Log, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	if _, err := os.Lstat(PartPath(path, 2)); err == nil {
+		return nil, fmt.Errorf("log: %w", &fs.PathError{Op: "open", Path: PartPath(path, 2), Err: fs.ErrExist})
+	}
+	f, err := createPart(path)
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	l := &Log{file: f, path: path}
+	l := &Log{file: f, path: path, part: 1, limit: PartSize}
 	copy(l.prev[:], firstPrev)
 	return l, nil
 }
 
-// Path is the log's file.
+func createPart(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+// SetPart says how large a part grows, at least 1 byte, and whom to tell when another was
+// begun; full may be nil and must not wait. It is called before the first Append.
+func (l *Log) SetPart(bytes int64, full func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit, l.full = max(bytes, 1), full
+}
+
+// Path is the log's first file.
 func (l *Log) Path() string { return l.path }
+
+// Head is the hash of the last line and how many there are.
+func (l *Log) Head() (hash string, lines uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.prev[:]), l.lines
+}
 
 // Lost counts the events that could not be written so far.
 func (l *Log) Lost() uint64 {
@@ -114,6 +141,9 @@ func (l *Log) write(b []byte) ([]byte, error) {
 		l.lost++
 		return b, fmt.Errorf("log: %s: %w", l.path, fs.ErrClosed)
 	}
+	if l.size >= l.limit && !l.torn {
+		l.next()
+	}
 	copy(b[len(lineHead)-len(firstPrev)-2:], l.prev[:])
 	b = append(appendInt(b, `,"lost":`, int64(l.owed)), "}\n"...)
 	sum := sha256.Sum256(b[1 : len(b)-1])
@@ -130,6 +160,22 @@ func (l *Log) write(b []byte) ([]byte, error) {
 	l.lines++
 	l.owed, l.torn = 0, false
 	return b, nil
+}
+
+// next begins the next part. Where that cannot be, because the disk is full for instance, this
+// one goes on, and it is tried again when it has grown by a tenth.
+func (l *Log) next() {
+	f, err := createPart(PartPath(l.path, l.part+1))
+	if err != nil {
+		l.limit = l.size + l.size/10 + 1
+		return
+	}
+	_ = l.file.Close() // every line of it was written by a call of its own
+	l.file, l.size = f, 0
+	l.part++
+	if l.full != nil {
+		l.full()
+	}
 }
 
 // fail counts a lost event and takes back the n bytes of it that were written.

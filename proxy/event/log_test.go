@@ -15,10 +15,17 @@ import (
 // written makes a closed log of n events and gives its path.
 func written(t *testing.T, n int) string {
 	t.Helper()
+	return inParts(t, n, PartSize)
+}
+
+// inParts makes a closed log of n events in parts of some size and gives its path.
+func inParts(t *testing.T, n int, size int64) string {
+	t.Helper()
 	l, err := OpenLog(filepath.Join(t.TempDir(), "state", "sessions"), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.SetPart(size, nil)
 	for i := range n {
 		e := full()
 		e.Call, e.Lost = uint64(i+1), 0
@@ -94,7 +101,7 @@ func TestLogManyWriters(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := VerifyLog(l.Path()); err != nil {
+	if err := VerifyLog(l.Path(), Known{}); err != nil {
 		t.Error(err)
 	}
 	seen := make(map[uint64]bool)
@@ -161,7 +168,7 @@ func TestLogSurvivesAFullDisk(t *testing.T) {
 	if len(lost) != 2 || lost[0] != 0 || lost[1] != 2 {
 		t.Errorf("lost members %v, want 0 and 2", lost)
 	}
-	if err := VerifyLog(l.Path()); err != nil {
+	if err := VerifyLog(l.Path(), Known{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -264,7 +271,7 @@ func TestVerifyLog(t *testing.T) {
 		if err := os.WriteFile(path, bytes.Join(lines, nil), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := VerifyLog(path)
+		err := VerifyLog(path, Known{})
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
@@ -281,13 +288,13 @@ func TestVerifyLogWithoutHead(t *testing.T) {
 	if err := os.Remove(headPath(path)); err != nil {
 		t.Fatal(err)
 	}
-	if err := VerifyLog(path); !errors.Is(err, ErrNoHead) {
+	if err := VerifyLog(path, Known{}); !errors.Is(err, ErrNoHead) {
 		t.Errorf("got %v, want ErrNoHead", err)
 	}
 	if err := os.WriteFile(headPath(path), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := VerifyLog(path); err == nil || !strings.Contains(err.Error(), "not a head") {
+	if err := VerifyLog(path, Known{}); err == nil || !strings.Contains(err.Error(), "not a head") {
 		t.Errorf("got %v, want a complaint about the head", err)
 	}
 }

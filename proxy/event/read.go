@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 )
 
 // ErrTorn says that a log ends inside a line: its session runs, or was killed, or the
@@ -26,15 +25,15 @@ func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.Path, e.L
 // Unwrap gives the cause: ErrTorn, or what the decoder said.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// ReadLog reads a log one event at a time, in the order of the file. A line that is no
+// ReadLog reads a log, through all of its parts, one event at a time, in their order. A line that is no
 // event is yielded as a *LineError, and the reading goes on; so is a torn last line
 // (errors.Is ErrTorn), which is nothing to worry about while the session runs. A file
 // that cannot be opened or read yields one error and ends.
 func ReadLog(path string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f, err := os.Open(path)
+		f, err := Open(path)
 		if err != nil {
-			yield(Event{}, fmt.Errorf("log: %w", err))
+			yield(Event{}, err)
 			return
 		}
 		defer f.Close()

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -92,9 +90,9 @@ func harmless(cell string) string {
 func (q Query) copy(out *bufio.Writer) (Stats, error) {
 	var stats Stats
 	for _, s := range q.Sessions {
-		f, err := os.Open(s.Path)
+		f, err := event.Open(s.Path)
 		if err != nil {
-			return stats, fmt.Errorf("log: %w", err)
+			return stats, err
 		}
 		for line, err := range event.Lines(f, s.Path) {
 			stats.Lines++

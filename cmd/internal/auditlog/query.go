@@ -2,8 +2,6 @@ package auditlog
 
 import (
 	"bytes"
-	"fmt"
-	"os"
 	"time"
 
 	"agentvault/proxy/event"
@@ -51,9 +49,9 @@ func (q Query) each(fn func(call *event.Event, line []byte) error) (Stats, error
 }
 
 func (q Query) session(s Session, from *pieces, stats *Stats, fn func(*event.Event, []byte) error) error {
-	f, err := os.Open(s.Path)
+	f, err := event.Open(s.Path)
 	if err != nil {
-		return fmt.Errorf("log: %w", err)
+		return err
 	}
 	defer f.Close()
 	var calls event.Calls

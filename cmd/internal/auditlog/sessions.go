@@ -10,15 +10,51 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"agentvault/proxy/event"
 )
 
 // Session is a log on the disk.
 type Session struct {
 	ID       string
-	Path     string
-	Size     int64     // bytes
-	Modified time.Time // of the last line
-	Closed   bool      // its head is there: the session ended in order
+	Path     string       // of its first part, which may have been thrown away
+	Parts    []event.Part // in their order
+	Size     int64        // bytes of all parts
+	Modified time.Time    // of the last line
+	Closed   bool         // its head is there: the session ended in order
+
+	elsewhere bool // it is not in the folder of the logs
+}
+
+// File is the session whose log is at path, in a place of the user's choice.
+func File(path string) (Session, error) {
+	first, _ := event.CutPart(filepath.Base(path)) // any part stands for the log
+	path = filepath.Join(filepath.Dir(path), first)
+	parts, err := event.Parts(path)
+	if err != nil {
+		return Session{}, err
+	}
+	s := Session{ID: strings.TrimSuffix(filepath.Base(path), ".jsonl"), Path: path, elsewhere: true}
+	for _, p := range parts {
+		s.add(p)
+	}
+	_, err = os.Stat(s.headPath())
+	s.Closed = err == nil
+	for e, err := range event.ReadLog(path) {
+		if err == nil && e.Session != "" {
+			s.ID = e.Session // the lines know better
+			break
+		}
+	}
+	return s, nil
+}
+
+func (s *Session) add(p event.Part) {
+	s.Parts = append(s.Parts, p)
+	s.Size += p.Size
+	if p.Modified.After(s.Modified) {
+		s.Modified = p.Modified
+	}
 }
 
 // headPath is where the head of the log is.
@@ -57,9 +93,10 @@ func Sessions(dir string) ([]Session, error) {
 			heads[id] = true
 		}
 	}
-	var all []Session
+	byName := make(map[string]*Session)
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		first, n := event.CutPart(e.Name())
+		id, ok := strings.CutSuffix(first, ".jsonl")
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
@@ -67,7 +104,17 @@ func Sessions(dir string) ([]Session, error) {
 		if err != nil {
 			continue // removed since the folder was read
 		}
-		all = append(all, Session{ID: id, Path: filepath.Join(dir, e.Name()), Size: info.Size(), Modified: info.ModTime(), Closed: heads[id]})
+		s := byName[first]
+		if s == nil {
+			s = &Session{ID: id, Path: filepath.Join(dir, first), Closed: heads[id]}
+			byName[first] = s
+		}
+		s.add(event.Part{Path: filepath.Join(dir, e.Name()), Number: n, Size: info.Size(), Modified: info.ModTime()})
+	}
+	all := make([]Session, 0, len(byName))
+	for _, s := range byName {
+		slices.SortFunc(s.Parts, func(a, b event.Part) int { return cmp.Compare(a.Number, b.Number) })
+		all = append(all, *s)
 	}
 	slices.SortFunc(all, func(a, b Session) int { return cmp.Compare(a.ID, b.ID) })
 	return all, nil

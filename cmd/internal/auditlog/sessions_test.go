@@ -75,70 +75,6 @@ func TestSessionsAndFind(t *testing.T) {
 	golden(t, "list.golden", b.Bytes())
 }
 
-func TestPrune(t *testing.T) {
-	now := start.Add(100 * 24 * time.Hour)
-	day := func(n int) time.Time { return now.Add(-time.Duration(n) * 24 * time.Hour) }
-	for _, tt := range []struct {
-		name  string
-		prune Prune
-		want  string // the ids that go
-	}{
-		{"nothing asked", Prune{}, ""},
-		{"by age", Prune{Before: day(30)}, "a b"},
-		{"by size", Prune{Bytes: 250}, "a b"},
-		{"by both", Prune{Before: day(60), Bytes: 350}, "a"},
-		{"all but what runs", Prune{Before: now.Add(time.Hour)}, "a b c"},
-		{"what Running says", Prune{Before: now.Add(time.Hour), Running: func(s Session) bool { return s.ID == "a" }}, "b c d"},
-		{"only to see", Prune{Before: day(30), DryRun: true}, "a b"},
-	} {
-		dir := t.TempDir()
-		var sessions []Session
-		for i, id := range []string{"a", "b", "c", "d"} { // d runs
-			s := Session{ID: id, Path: filepath.Join(dir, id+".jsonl"), Size: 100, Modified: day([]int{90, 40, 2, 0}[i]), Closed: id != "d"}
-			if err := errors.Join(os.WriteFile(s.Path, nil, 0o600), os.WriteFile(s.headPath(), nil, 0o600)); err != nil {
-				t.Fatal(err)
-			}
-			sessions = append(sessions, s)
-		}
-		gone, err := tt.prune.Sessions(sessions, now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ids []string
-		for _, s := range gone {
-			ids = append(ids, s.ID)
-			_, logErr := os.Stat(s.Path)
-			_, headErr := os.Stat(s.headPath())
-			if there := logErr == nil || headErr == nil; there != tt.prune.DryRun {
-				t.Errorf("%s: files of %s are there: %v", tt.name, s.ID, there)
-			}
-		}
-		if got := strings.Join(ids, " "); got != tt.want {
-			t.Errorf("%s: %q goes, want %q", tt.name, got, tt.want)
-		}
-	}
-}
-
-func TestVerify(t *testing.T) {
-	sessions := two(t)
-	var b bytes.Buffer
-	if whole, err := Verify(&b, sessions, Options{}); err != nil || !whole || strings.Count(b.String(), "  whole\n") != 2 {
-		t.Errorf("untouched: %v, %v, %q", whole, err, b.String())
-	}
-	text, _ := os.ReadFile(sessions[1].Path)
-	if err := os.WriteFile(sessions[1].Path, bytes.Replace(text, []byte(`"status":500`), []byte(`"status":200`), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(sessions[0].headPath()); err != nil {
-		t.Fatal(err)
-	}
-	b.Reset()
-	whole, err := Verify(&b, sessions, Options{})
-	if err != nil || whole || !strings.Contains(b.String(), "7f3a  whole as far as it goes") || !strings.Contains(b.String(), "81c2  ✕ ") || !strings.Contains(b.String(), ":2: it was changed") {
-		t.Errorf("edited: %v, %v, %q", whole, err, b.String())
-	}
-}
-
 // Follow sees what is there, what is added, and ends with the session.
 func TestFollow(t *testing.T) {
 	l, err := event.OpenLog(t.TempDir(), "s1")
@@ -155,7 +91,8 @@ func TestFollow(t *testing.T) {
 	add(1)
 	var got []string
 	filter, _ := ParseFilter([]string{"!path:/xx"})
-	err = Follow(t.Context(), Session{ID: "s1", Path: l.Path()}, filter, false, time.Millisecond, func(e *event.Event, line []byte) error {
+	o := Following{Session: Session{ID: "s1", Path: l.Path()}, Filter: filter, Interval: time.Millisecond}
+	err = o.Follow(t.Context(), func(e *event.Event, line []byte) error {
 		got = append(got, e.Path)
 		switch len(got) {
 		case 1:
@@ -175,7 +112,12 @@ func TestFollow(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Follow(ctx, Session{Path: l.Path()}, nil, true, time.Millisecond, nil); !errors.Is(err, context.Canceled) {
+	o.FromNow, o.Filter = true, nil
+	if err := o.Follow(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a session that runs on: %v, want the context's error", err)
+	}
+	o.Running = func() bool { return false }
+	if err := o.Follow(t.Context(), nil); err != nil {
+		t.Errorf("a session that was killed: %v", err)
 	}
 }

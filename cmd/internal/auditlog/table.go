@@ -175,6 +175,20 @@ func Mark(e *event.Event) (sign, word string, warn bool) {
 	return "·", string(e.Verdict), false
 }
 
+// ListGone writes what would go, a row each session.
+func ListGone(w io.Writer, gone []Gone, o Options) error {
+	sessions := make([]Session, len(gone))
+	for i, g := range gone {
+		s := g.Session
+		if s.Size = g.Bytes; !g.Whole {
+			s.ID += fmt.Sprintf(" (%d of %d files)", g.Parts, len(s.Parts))
+		}
+		s.Parts, s.Closed = nil, true
+		sessions[i] = s
+	}
+	return List(w, sessions, o)
+}
+
 // List writes the sessions, a row each, the youngest first.
 func List(w io.Writer, sessions []Session, o Options) error {
 	if len(sessions) == 0 {
@@ -192,6 +206,9 @@ func List(w io.Writer, sessions []Session, o Options) error {
 		state := ""
 		if !s.Closed {
 			state = "  runs, or was killed"
+		}
+		if n := len(s.Parts); n > 1 {
+			state = fmt.Sprintf("  in %d files", n) + strings.Replace(state, "  ", ", ", 1)
 		}
 		fmt.Fprintf(&b, "%s  %s  %s%s\n", text.Left(event.Escape(s.ID), width), o.local(s.Modified).Format("2006-01-02 15:04"), text.Right(text.Bytes(s.Size), 5), state)
 	}

@@ -10,6 +10,8 @@ import (
 type Keeping struct {
 	Age time.Duration // since the last line
 	MiB int64         // of all logs together; the oldest go first
+	// PartMiB is how large one file of a session's log grows; 0 is event.PartSize.
+	PartMiB int64
 }
 
 // keeping reads [log], which only the user's own file may have: a file that came with a
@@ -20,7 +22,7 @@ func (n node) keeping(kind Kind) (out Keeping) {
 		n.doc.add(n.keyPos(), "move it to "+FileName+" in your own configuration folder", "log: only your own file may say how long logs are kept")
 		return out
 	}
-	keys, _ := n.table("keep", "keep_mib")
+	keys, _ := n.table("keep", "keep_mib", "part_mib")
 	if v, ok := keys["keep"]; ok {
 		if s, ok := v.str(); ok {
 			days, err := strconv.ParseUint(strings.TrimSuffix(s, "d"), 10, 16)
@@ -30,12 +32,18 @@ func (n node) keeping(kind Kind) (out Keeping) {
 			out.Age = time.Duration(days) * 24 * time.Hour
 		}
 	}
-	if v, ok := keys["keep_mib"]; ok {
-		mib, ok := v.v.(int64)
-		if !ok || mib < 1 || mib > 1<<20 {
-			v.fail("", "keep_mib: want a number of MiB, from 1 to %d", 1<<20)
-		}
-		out.MiB = mib
-	}
+	out.MiB, out.PartMiB = mebibytes(keys, "keep_mib"), mebibytes(keys, "part_mib")
 	return out
+}
+
+func mebibytes(keys map[string]node, name string) int64 {
+	v, ok := keys[name]
+	if !ok {
+		return 0
+	}
+	mib, ok := v.v.(int64)
+	if !ok || mib < 1 || mib > 1<<20 {
+		v.fail("", "%s: want a number of MiB, from 1 to %d", name, 1<<20)
+	}
+	return mib
 }
