@@ -60,7 +60,7 @@ func (l *logins) runCommands(ctx context.Context, refs []keyring.Ref) (errs []er
 		return slices.ContainsFunc(refs, func(r keyring.Ref) bool { return r.Scheme == scheme })
 	}
 	if c := l.compiled.Infisical; needs("infisical") {
-		run("infisical", c.Section, l.site(), c.ClientSecret, c.AccessToken, c.IdentityToken)
+		run("infisical", c.Section, l.site(), c.ClientSecret, c.AccessToken, c.IdentityToken, c.IdentityKey)
 	}
 	if c := l.compiled.Vault; needs("vault") {
 		run("vault", c.Section, l.vaultServer(), c.Token, c.SecretID, c.JWT)
@@ -150,8 +150,8 @@ func (l *logins) infisical() (keyring.Backend, error) {
 		return infisical.New(o), nil
 	}
 	o.Identity = &infisical.Identity{ID: c.IdentityID, Method: infisical.Method(c.IdentityMethod), Resource: c.IdentityResource,
-		Token: l.credential(c.IdentityToken, c.Section, site)}
-	if o.Identity.Token != nil {
+		Token: l.credential(c.IdentityToken, c.Section, site), Key: l.credential(c.IdentityKey, c.Section, site), User: c.IdentityUser}
+	if o.Identity.Token != nil || o.Identity.Key != nil {
 		return infisical.New(o), nil
 	}
 	// The machine itself is what signs in.

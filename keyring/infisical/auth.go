@@ -17,24 +17,31 @@ import (
 // Method is how a machine identity signs in with what something else says of it.
 type Method string
 
-// The methods of an Identity. The first three present a token; the cloud that the machine
-// runs in vouches for the others.
+// The methods of an Identity. The first three present a token, the next two a credential of
+// their own; the cloud that the machine runs in vouches for the others.
 const (
 	JWT        Method = "jwt"
 	OIDC       Method = "oidc"
 	Kubernetes Method = "kubernetes"
+	GCPKey     Method = "gcp-iam" // the key of a service account
+	LDAP       Method = "ldap"    // a user and a password
 	AWS        Method = "aws"
 	GCP        Method = "gcp" // the ID token of the instance's service account
 	Azure      Method = "azure"
 )
 
-// Identity is a machine identity that signs in without a secret of its own.
+// Identity is a machine identity that signs in with what something else says of it.
 type Identity struct {
 	ID     string
 	Method Method // JWT when empty
 	// Token is called for each sign-in with JWT, OIDC and Kubernetes: such tokens are
 	// short-lived.
 	Token func(ctx context.Context) (keyring.Secret, error)
+	// Key is called for each sign-in with GCPKey and LDAP: the JSON file of a service account's
+	// key, or the password.
+	Key func(ctx context.Context) (keyring.Secret, error)
+	// User signs in with LDAP.
+	User string
 	// AWS is called for each sign-in with AWS.
 	AWS func(ctx context.Context) (AWSIdentity, error)
 	// Resource is what an Azure token is asked for; Azure's management API when empty.
@@ -115,6 +122,15 @@ func (b *Backend) login(ctx context.Context, c client) (sdk.MachineIdentityCrede
 	switch id.Method {
 	case AWS:
 		return c.loginAWS(ctx, id)
+	case GCPKey:
+		return c.loginGCPKey(ctx, id)
+	case LDAP:
+		password, err := own(ctx, "password", id.Key)
+		if err != nil {
+			return sdk.MachineIdentityCredential{}, err
+		}
+		got, err := api.CallLdapAuthLogin(c.inner, api.LdapAuthLoginRequest{IdentityID: id.ID, Username: id.User, Password: password.Reveal()})
+		return got, c.refused(err, "user and password", password)
 	case GCP, Azure:
 		return c.loginCloud(id)
 	}

@@ -160,8 +160,11 @@ func (s *server) vouched(w http.ResponseWriter, r *http.Request) {
 	if method == "aws-auth" {
 		ok, fields = err == nil && in["identityId"] == clientID && s.signed(in), 4
 	}
+	if method == "ldap-auth" {
+		ok, fields = err == nil && in["identityId"] == clientID && in["username"] == "agents" && in["password"] == method+"-"+keyringtest.Sentinel, 3
+	}
 	if !ok || len(in) != fields {
-		reply(w, http.StatusUnauthorized, "Access denied: "+in["jwt"])
+		reply(w, http.StatusUnauthorized, "Access denied: "+in["jwt"]+in["password"])
 		return
 	}
 	s.welcome(w)

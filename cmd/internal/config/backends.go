@@ -34,14 +34,16 @@ type Infisical struct {
 	IdentityID         string
 	IdentityMethod     string // one of IdentityMethods
 	IdentityToken      keyring.Ref
-	IdentityResource   string // azure
-	Project, Env, Path string // complete refs that do not name them
+	IdentityKey        keyring.Ref // gcp-iam, ldap
+	IdentityUser       string      // ldap
+	IdentityResource   string      // azure
+	Project, Env, Path string      // complete refs that do not name them
 }
 
 // IdentityMethods are the ways in which a machine identity signs in with what something
 // else says of it.
 func IdentityMethods() []string {
-	return []string{"oidc", "jwt", "kubernetes", "aws", "gcp", "azure"}
+	return []string{"oidc", "jwt", "kubernetes", "aws", "gcp", "gcp-iam", "azure", "ldap"}
 }
 
 // Vault is [vault]. One way to sign in is set, or none: Token, RoleID and SecretID, or JWT.
@@ -67,7 +69,7 @@ type AWS struct {
 
 // Own are the refs of the backends' own credentials.
 func (b Backends) Own() []keyring.Ref {
-	all := []keyring.Ref{b.Infisical.ClientSecret, b.Infisical.AccessToken, b.Infisical.IdentityToken, b.Vault.Token, b.Vault.SecretID, b.Vault.JWT}
+	all := []keyring.Ref{b.Infisical.ClientSecret, b.Infisical.AccessToken, b.Infisical.IdentityToken, b.Infisical.IdentityKey, b.Vault.Token, b.Vault.SecretID, b.Vault.JWT}
 	return slices.DeleteFunc(all, keyring.Ref.IsZero)
 }
 
@@ -103,13 +105,14 @@ func (b *Backends) merge(upper Backends) {
 func (n node) infisical() (out Infisical) {
 	n.subject = "infisical: "
 	s, ok := n.section("site_url", "client_id", "client_secret", "access_token",
-		"identity_id", "identity_method", "identity_token", "identity_resource", "project", "env", "path")
+		"identity_id", "identity_method", "identity_token", "identity_key", "identity_user", "identity_resource", "project", "env", "path")
 	if !ok {
 		return out
 	}
 	out = Infisical{
 		SiteURL: s.origin("site_url"), ClientID: s.text("client_id"), ClientSecret: s.credential("client_secret"), AccessToken: s.credential("access_token"),
-		IdentityID: s.text("identity_id"), IdentityToken: s.credential("identity_token"), IdentityResource: s.text("identity_resource"),
+		IdentityID: s.text("identity_id"), IdentityToken: s.credential("identity_token"),
+		IdentityKey: s.credential("identity_key"), IdentityUser: s.text("identity_user"), IdentityResource: s.text("identity_resource"),
 		Project: s.text("project"), Env: s.text("env"), Path: s.text("path"),
 	}
 	if v, ok := s.keys["identity_method"]; ok {
@@ -117,12 +120,27 @@ func (n node) infisical() (out Infisical) {
 	}
 	s.oneWay([]string{"client_id", "client_secret"}, []string{"access_token"}, []string{"identity_method", "identity_id"})
 	s.needs("identity_token", "identity_method")
+	s.needs("identity_key", "identity_method")
+	s.needs("identity_user", "identity_method")
 	s.needs("identity_resource", "identity_method")
 	switch out.IdentityMethod {
 	case "oidc", "jwt":
 		s.needs("identity_method", "identity_token")
 	case "aws", "gcp", "azure":
 		s.refuses("identity_token", "it is for oidc, jwt and kubernetes; "+out.IdentityMethod+" vouches for the machine itself")
+	case "gcp-iam":
+		s.needs("identity_method", "identity_key")
+		s.refuses("identity_token", "it is for oidc, jwt and kubernetes; gcp-iam has identity_key, the key of a service account")
+	case "ldap":
+		s.needs("identity_method", "identity_key")
+		s.needs("identity_method", "identity_user")
+		s.refuses("identity_token", "it is for oidc, jwt and kubernetes; ldap has identity_user and identity_key, the password")
+	}
+	if m := out.IdentityMethod; m != "" && m != "gcp-iam" && m != "ldap" {
+		s.refuses("identity_key", "it is for gcp-iam and ldap")
+	}
+	if out.IdentityMethod != "ldap" && out.IdentityMethod != "" {
+		s.refuses("identity_user", "it is for ldap")
 	}
 	if out.IdentityMethod != "azure" && out.IdentityMethod != "" {
 		s.refuses("identity_resource", "it is for azure")
