@@ -2,20 +2,16 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
-
-	"agentvault/proxy/event"
 )
 
 const (
@@ -27,71 +23,10 @@ const (
 	zstdWindow = 8 << 20
 )
 
-// deliverEncoded is for a body that came compressed although a plain one was asked for. A
-// short one is looked into as a whole: where it holds no secret it passes as it came.
-func (x *exchange) deliverEncoded(w http.ResponseWriter, resp *http.Response, g *scrubbers) error {
-	if resp.ContentLength < 0 || resp.ContentLength > smallBody {
-		return x.deliverDecoded(w, resp, g)
-	}
-	packed := make([]byte, resp.ContentLength)
-	n, err := io.ReadFull(resp.Body, packed)
-	if err == nil {
-		err = seeEnd(resp.Body, nil)
-	}
-	if err == nil && clean(packed, encodings(resp.Header), g) {
-		x.call.event.Received = int64(n)
-		w.WriteHeader(resp.StatusCode)
-		if _, err := w.Write(packed); err != nil {
-			return &childError{err}
-		}
-		return nil
-	}
-	if err == nil {
-		err = io.EOF
-	}
-	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(packed[:n]), endWith{err}))
-	return x.deliverDecoded(w, resp, g)
-}
-
-// clean says that a body could be unpacked and holds no secret.
-func clean(packed []byte, encodings string, g *scrubbers) bool {
-	wire := &counted{Reader: bytes.NewReader(packed), n: new(int64)}
-	plain, err := newDecoded(encodings, wire)
-	if err != nil {
-		return false
-	}
-	_, err = io.Copy(io.Discard, g.free.Stop(&bomb{Reader: plain, wire: wire.n}))
-	return err == nil
-}
-
 // endWith is a reader that only ends.
 type endWith struct{ err error }
 
 func (e endWith) Read([]byte) (int, error) { return 0, e.err }
-
-// deliverDecoded unpacks a body: inside it an echo cannot be seen. The child gets it plain.
-func (x *exchange) deliverDecoded(w http.ResponseWriter, resp *http.Response, g *scrubbers) error {
-	wire := &counted{Reader: resp.Body, n: new(int64)}
-	plain, err := newDecoded(encodings(resp.Header), wire)
-	if err != nil {
-		a := Answer{Status: http.StatusBadGateway, Code: CodeUpstream, Message: err.Error(),
-			Help: "the answer could not be searched for the session's secrets and was withheld"}
-		e := &x.call.event
-		e.Verdict, e.Code, e.Reason, e.Status = event.Failed, a.Code, a.Message, a.Status
-		clear(w.Header())
-		a.write(w)
-		return nil
-	}
-	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Content-Digest"} {
-		h.Del(name)
-	}
-	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
-		h.Set("Etag", "W/"+tag) // the bytes are no longer those that the tag named
-	}
-	resp.ContentLength = -1
-	return x.deliverStream(w, resp, &bomb{Reader: plain, wire: wire.n}, g)
-}
 
 // decoded unpacks from its first Read on: the head of an answer does not wait for the
 // first byte of its body.
@@ -164,15 +99,44 @@ func newZstd(r io.Reader) (io.Reader, error) {
 // newDeflate reads "deflate", which is zlib (RFC 9110 8.4.1.2) and from some servers the
 // bare stream.
 func newDeflate(r io.Reader) (io.Reader, error) {
-	b := bufio.NewReader(r)
-	two, err := b.Peek(2)
-	if err != nil {
+	from, ok := r.(flate.Reader)
+	if !ok {
+		from = bufio.NewReader(r)
+	}
+	two := make([]byte, 2)
+	if _, err := io.ReadFull(from, two); err != nil {
 		return nil, err
 	}
+	from = &begun{two, from}
 	if two[0]&0x0f == 8 && (int(two[0])<<8|int(two[1]))%31 == 0 {
-		return zlib.NewReader(b)
+		return zlib.NewReader(from)
 	}
-	return flate.NewReader(b), nil
+	return flate.NewReader(from), nil
+}
+
+// begun is a reader whose first bytes have been looked at. It reads no further than it is
+// asked to.
+type begun struct {
+	first []byte
+	flate.Reader
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.first) == 0 {
+		return b.Reader.Read(p)
+	}
+	n := copy(p, b.first)
+	b.first = b.first[n:]
+	return n, nil
+}
+
+func (b *begun) ReadByte() (byte, error) {
+	if len(b.first) == 0 {
+		return b.Reader.ReadByte()
+	}
+	c := b.first[0]
+	b.first = b.first[1:]
+	return c, nil
 }
 
 // bomb stops a body that grows out of proportion.

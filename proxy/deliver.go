@@ -32,8 +32,10 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	switch {
 	case x.in.Method == http.MethodHead || resp.ContentLength == 0:
 		w.WriteHeader(resp.StatusCode)
+	case g != nil && inParts(resp):
+		x.withhold(w, errors.New("the server answered in several parts, which was not asked for"))
 	case g != nil && encodings(resp.Header) != "":
-		err = x.deliverEncoded(w, resp, g)
+		err = x.deliverPacked(w, resp, g)
 	case 0 < resp.ContentLength && resp.ContentLength <= smallBody && (g == nil || !enveloped(resp.Header.Get("Content-Type"))):
 		err = x.deliverSmall(w, resp, g)
 	default:
@@ -41,6 +43,9 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	}
 	if err == nil {
 		for k, values := range resp.Trailer {
+			if g.named(k) {
+				continue
+			}
 			w.Header()[http.TrailerPrefix+k] = g.clean(values)
 		}
 	}
@@ -63,7 +68,9 @@ func (x *exchange) head(w http.ResponseWriter, resp *http.Response) *scrubbers {
 			delete(h, "Content-Length")
 		}
 		for k := range resp.Trailer {
-			h["Trailer"] = append(h["Trailer"], k)
+			if !g.named(k) {
+				h["Trailer"] = append(h["Trailer"], k)
+			}
 		}
 	}
 	if x.mustClose() {
@@ -109,7 +116,7 @@ type childError struct{ error }
 
 func copyHeader(dst, src http.Header, g *scrubbers) {
 	for k, values := range src {
-		if k != headerKey { // only we speak in our own name
+		if k != headerKey && !g.named(k) { // only we speak in our own name
 			dst[k] = g.clean(values)
 		}
 	}

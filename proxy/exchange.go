@@ -120,6 +120,10 @@ func (x *exchange) outgoing() *http.Request {
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // or the transport would name itself
 	}
+	if severalRanges(r.Header) && len(x.proxy.rules.Load().Set.Services(t.host, t.port)) > 0 {
+		delete(out.Header, "Range")
+		delete(out.Header, "If-Range")
+	}
 	if x.body != nil {
 		out.Body = x.body.reader()
 	}

@@ -49,6 +49,9 @@ func (g *scrubbers) clean(values []string) []string {
 	return values
 }
 
+// named says that a header's name holds a secret. There is nothing to put in its place.
+func (g *scrubbers) named(header string) bool { return g != nil && g.free.FindName(header) }
+
 type masked struct {
 	mask   string           // what the child sees instead
 	values []keyring.Secret // newest last

@@ -149,7 +149,7 @@ func start(t testing.TB, o options) *session {
 		t.Fatal(err)
 	}
 	if !o.trickles {
-		s.headWait = 20 * time.Second
+		s.headWait, s.holdTime = 20*time.Second, 20*time.Second
 	}
 	if o.prepare != nil {
 		o.prepare(s.Proxy)

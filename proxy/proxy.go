@@ -145,7 +145,9 @@ type Proxy struct {
 	calls  atomic.Uint64
 	now    func() time.Time
 
-	headWait time.Duration // see the constant; tests have all the time that they need
+	headWait time.Duration // see the constants; tests have all the time that they need
+	holdTime time.Duration
+	echoing  sync.Map // hosts that had a secret far inside a compressed answer
 
 	transports *transports
 	certified  certified
@@ -179,7 +181,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Proxy{config: c, now: c.Now, headWait: headWait, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
+	p := &Proxy{config: c, now: c.Now, headWait: headWait, holdTime: holdTime, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
 	p.dialer = newDialer(c.Upstream)

@@ -72,6 +72,21 @@ func (s *Scrubber) Find(p []byte) bool {
 	return hit != nil
 }
 
+// FindName says whether a header's name holds any spelling of any secret. The case of
+// letters does not count there: whoever passes a name on may change it.
+func (s *Scrubber) FindName(name string) bool {
+	if s.Empty() || len(name) < s.t.min {
+		return false
+	}
+	name = strings.ToLower(name)
+	for _, text := range s.t.folded {
+		if strings.Contains(name, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // String returns t with every secret replaced, leftmost first and, of those that begin
 // at one place, the longest; and whether there was any. Without one it is t itself.
 func (s *Scrubber) String(t string) (string, bool) {

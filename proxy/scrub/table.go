@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // table is a Wu-Manber search: a window as long as the shortest pattern moves over the
@@ -32,6 +33,8 @@ type table struct {
 	// byHead holds the patterns in order, heads where each first byte begins.
 	byHead []string
 	heads  [257]uint32
+
+	folded []string // the patterns in lower case
 }
 
 type pattern struct {
@@ -76,6 +79,7 @@ func newTable(patterns []pattern) *table {
 		t.min = min(t.min, len(p.text))
 		t.max = max(t.max, len(p.text))
 		t.byHead = append(t.byHead, p.text)
+		t.folded = append(t.folded, strings.ToLower(p.text))
 	}
 	t.fillShift(patterns)
 	t.fillSlots(patterns)
