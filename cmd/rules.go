@@ -33,10 +33,20 @@ func (l *live) rules(c *config.Compiled) (*proxy.Rules, error) {
 				Name: s.Name, Secret: s.Secret, Others: e.Refs(), Inject: injector(e, placeholder), Always: e.Always,
 				Insecure: s.Insecure, Copies: s.Copies, Search: e.Search, Placeholder: placeholder,
 				Tokens: l.tokens(s), TokenHost: s.TokenHost, ClientCert: e.ClientCert, Inspect: s.Inspect,
+				Refusals: refusals(s),
 			}
 		}
 	}
 	return r, nil
+}
+
+// refusals are what the catalogue knows of how the provider refuses a credential.
+func refusals(s config.CompiledService) []proxy.Refusal {
+	var all []proxy.Refusal
+	for _, r := range s.Refusals {
+		all = append(all, proxy.Refusal(r))
+	}
+	return all
 }
 
 // standIn is what a service has for as long as the session lives.

@@ -69,6 +69,8 @@ type Service struct {
 	// ClientCert says that the secret is a certificate and its key, which connections to
 	// the upstream present. Inject is inject.None then.
 	ClientCert bool
+	// Refusals are further answers by which the upstream refuses the credential.
+	Refusals []Refusal
 	// Placeholder is what the child holds in place of the secret; may be empty.
 	Placeholder string
 	// Inspect looks at a value of Secret before it is sent to a host for the first time: its

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"agentvault/proxy/event"
@@ -25,6 +27,7 @@ func (x *exchange) retry(w http.ResponseWriter, resp *http.Response) *http.Respo
 	}
 	for {
 		refused, forbidden := refusal(resp)
+		refused = refused || x.service.refusedBy(resp)
 		switch {
 		case !refused && resp.StatusCode < 400:
 			x.tries.Accepted()
@@ -61,6 +64,40 @@ func refusal(resp *http.Response) (refused, forbidden bool) {
 	}
 	return false, false
 }
+
+// Refusal is an answer by which an API refuses a credential with another status than 401 and
+// 403: the status, and a text that stands in the body.
+type Refusal struct {
+	Status int // an error's
+	Says   string
+}
+
+// refusedBy looks into an answer that may be one of the service's refusals. What it has read
+// is put back.
+func (s *Service) refusedBy(resp *http.Response) bool {
+	if !slices.ContainsFunc(s.Refusals, func(r Refusal) bool { return r.Status == resp.StatusCode }) ||
+		resp.ContentLength > maxDiscard || resp.Header.Get("Content-Encoding") != "" {
+		return false
+	}
+	body := resp.Body
+	head, err := io.ReadAll(io.LimitReader(body, maxDiscard))
+	var rest io.Reader = body
+	if err != nil {
+		rest = broken{err}
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), rest), body}
+	return slices.ContainsFunc(s.Refusals, func(r Refusal) bool {
+		return r.Status == resp.StatusCode && bytes.Contains(head, []byte(r.Says))
+	})
+}
+
+// broken is the end of a body that broke off while it was read.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 // again sends the request with other values, where there are any; nil where there are
 // none, or it cannot be repeated.

@@ -125,6 +125,49 @@ func TestRefusedCredential(t *testing.T) {
 	}
 }
 
+// An answer that the service lists counts as a refusal, and reaches the child as it was.
+func TestListedRefusal(t *testing.T) {
+	const a, b = "s3cret-value-a-0123456789", "s3cret-value-b-0123456789"
+	large := strings.Repeat("x", maxDiscard+1)
+	for _, tt := range []struct {
+		name   string
+		status int
+		says   string
+		hits   string
+	}{
+		{"listed", 400, `{"error":{"code":400,"details":[{"reason":"API_KEY_INVALID"}]}}`, a + " " + b},
+		{"the status alone", 400, `{"error":{"code":400}}`, a},
+		{"the text alone", 404, "API_KEY_INVALID", a},
+		{"nothing", 400, "", a},
+		{"too much", 400, large + "API_KEY_INVALID", a},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hits := ""
+			var s *session
+			s = start(t, options{change: func(s *Service) { s.Refusals = []Refusal{{400, "API_KEY_INVALID"}} }, handler: func(w http.ResponseWriter, r *http.Request) {
+				value := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+				hits = strings.TrimPrefix(hits+" "+value, " ")
+				if value == b {
+					_, _ = io.WriteString(w, "good")
+					return
+				}
+				s.secrets.set(valued(b))
+				w.WriteHeader(tt.status)
+				_, _ = io.WriteString(w, tt.says)
+			}})
+			s.secrets.set(valued(a))
+			resp, body := s.get("/")
+			status, text := tt.status, tt.says
+			if strings.HasSuffix(tt.hits, b) {
+				status, text = 200, "good"
+			}
+			if hits != tt.hits || resp.StatusCode != status || body != text {
+				t.Errorf("%d with %d bytes after %q, want %d with %d bytes after %q", resp.StatusCode, len(body), hits, status, len(text), tt.hits)
+			}
+		})
+	}
+}
+
 // A value of another provider is not sent; the label of one that is goes into the log. Each
 // value is looked at once.
 func TestInspectedCredential(t *testing.T) {

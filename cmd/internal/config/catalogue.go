@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -53,6 +54,9 @@ type Entry struct {
 	Identity        string            `toml:"identity" json:"identity,omitempty"`
 	IdentityHeaders map[string]string `toml:"identity_headers" json:"identity_headers,omitempty"`
 	IdentityJSON    map[string]any    `toml:"identity_json" json:"identity_json,omitempty"` // where 200 alone says nothing
+	// Refusals are answers by which the provider refuses a credential with another status
+	// than 401 and 403: "400 API_KEY_INVALID" is the status and a text in the body.
+	Refusals []string `toml:"refusals" json:"refusals,omitempty"`
 	// Read lists the operations that only read where that is more than GET and HEAD.
 	Read []string `toml:"read" json:"read,omitempty"`
 	// Resources are where the provider's addresses name things, see Resource. Pages are
@@ -261,6 +265,25 @@ func (ep EntryEndpoint) rules() ([]rule.Host, error) {
 		for _, p := range ep.Paths {
 			out = append(out, rule.Host{Path: p})
 		}
+	}
+	return out, nil
+}
+
+// Refusal is one of Refusals.
+type Refusal struct {
+	Status int
+	Says   string
+}
+
+func (e Entry) refusals() ([]Refusal, error) {
+	var out []Refusal
+	for _, text := range e.Refusals {
+		status, says, _ := strings.Cut(text, " ")
+		n, err := strconv.Atoi(status)
+		if err != nil || n < 400 || n > 599 || says == "" {
+			return nil, fmt.Errorf("refusal %q: want a status of an error and a text", text)
+		}
+		out = append(out, Refusal{n, says})
 	}
 	return out, nil
 }

@@ -134,6 +134,9 @@ func checkLabels(t *testing.T, e Entry) {
 			t.Errorf("%s: id %q: %v", e.Name, id, err)
 		}
 	}
+	if _, err := e.refusals(); err != nil {
+		t.Errorf("%s: %v", e.Name, err)
+	}
 	if len(e.Labels) > 0 && len(e.Keys) == 0 {
 		t.Errorf("%s: labels without keys", e.Name)
 	}

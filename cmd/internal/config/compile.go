@@ -37,6 +37,7 @@ type CompiledService struct {
 	Shape     string   // of the placeholder, see inject.NewPlaceholder; "" is the default
 	Tests     []Test   // the file's, or the catalogue's identity request
 	Upstream  string
+	Refusals  []Refusal // the catalogue's
 	// Exchange makes what exchanges Secret for a short-lived token, which Inject of the
 	// endpoints then sends in its stead; nil where Secret itself is sent. It is called
 	// once a service, not once an endpoint, and what it returns goes into one
@@ -184,12 +185,15 @@ func refs(services []CompiledService) []keyring.Ref {
 	return out
 }
 
-func (s *Service) compile() (CompiledService, error) {
-	c := CompiledService{Name: s.Name, Secret: s.Secret, Ask: s.Ask, Insecure: s.Insecure, Copies: s.Copies, Env: s.Env,
+func (s *Service) compile() (c CompiledService, err error) {
+	c = CompiledService{Name: s.Name, Secret: s.Secret, Ask: s.Ask, Insecure: s.Insecure, Copies: s.Copies, Env: s.Env,
 		Shape: s.Placeholder, Tests: s.Tests, Upstream: s.Upstream, Source: s.Source, Pos: s.Pos}
 	if e, ok := Lookup(s.Use); ok {
 		if s.Hosts == nil || !e.hasHosts() {
 			c.known = e.Name
+		}
+		if c.Refusals, err = e.refusals(); err != nil {
+			return c, err
 		}
 		if c.Env == nil {
 			c.Env = e.Env
