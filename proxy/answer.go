@@ -41,6 +41,7 @@ const (
 	CodeBinding       = "secret_not_bound"
 	CodeInsecure      = "insecure_transport"
 	CodeInject        = "injection_failed"
+	CodeOperation     = "credential_operation"
 	CodeUpstreamName  = "upstream_name"
 	CodeUpstreamDial  = "upstream_connect"
 	CodeUpstreamTLS   = "upstream_tls"

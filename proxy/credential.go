@@ -149,7 +149,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	if s.ClientCert {
 		pool, err := x.proxy.certified.pool(s.Name, value)
 		if err != nil {
-			return injectAnswer(s, err), event.Failed
+			return injectAnswer(s, err)
 		}
 		x.pool = pool
 		x.wasPut("client certificate")
@@ -165,7 +165,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 			return misplaced(s, f), event.Denied
 		}
 		if err := f.Replace(out, value); err != nil {
-			return injectAnswer(s, err), event.Failed
+			return injectAnswer(s, err)
 		}
 	}
 	if len(found) > 0 {
@@ -179,7 +179,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 			return Answer{}, ""
 		}
 		if err != nil {
-			return injectAnswer(s, err), event.Failed
+			return injectAnswer(s, err)
 		}
 		where = slot
 	}
@@ -268,14 +268,18 @@ func searchAnswer(s *Service, err error) Answer {
 	return a
 }
 
-func injectAnswer(s *Service, err error) Answer {
+func injectAnswer(s *Service, err error) (Answer, event.Verdict) {
 	a := Answer{Status: http.StatusBadGateway, Code: CodeInject, Service: s.Name,
 		Message: fmt.Sprintf("service %q: %v", s.Name, err), Help: "ask the human to check the service's auth and the stored secret"}
+	verdict := event.Failed
+	if errors.Is(err, inject.ErrOperation) { // a client does not ask again after a 403
+		a.Status, a.Code, verdict = http.StatusForbidden, CodeOperation, event.Denied
+	}
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
 		a.Help = h.Hint()
 	}
-	return a
+	return a, verdict
 }
 
 func places(found []inject.Found) string {

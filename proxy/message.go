@@ -36,7 +36,8 @@ func (x *exchange) editor() func(text []byte) ([]byte, error) {
 		for _, f := range found {
 			var err error
 			if text, err = f.ReplaceMessage(text, x.value.Reveal()); err != nil {
-				return nil, &frameRefusal{injectAnswer(x.service, err), event.Failed}
+				a, verdict := injectAnswer(x.service, err)
+				return nil, &frameRefusal{a, verdict}
 			}
 		}
 		x.injectedInto(found)

@@ -31,6 +31,15 @@ type Injector interface {
 // buffering, and the request may still be sent without a credential.
 var ErrNoSlot = errors.New("the request has no place for the credential")
 
+// ErrOperation means that the credential could be sent and is not, because of what the
+// request asks for.
+var ErrOperation = errors.New("the operation is refused")
+
+// wrongOperation is ErrOperation in more words.
+type wrongOperation struct{ problem }
+
+func (*wrongOperation) Is(target error) bool { return target == ErrOperation }
+
 // problem is an error with the remedy beside it.
 type problem struct{ text, hint string }
 

@@ -124,7 +124,7 @@ func TestSigV4(t *testing.T) {
 			set: []string{"X-Amz-Security-Token", "child's own", "x_amz_security_token", "another"}},
 		{name: "no body", method: "GET", target: "/2015-03-31/functions?MaxItems=10&Marker=a%2Fb%20c", service: "lambda", headers: "host"},
 		{name: "escaped path", method: "GET", target: "/model/a%3Ab%2Fc:1/invoke", service: "bedrock", headers: "host"},
-		{name: "query out of order", method: "GET", target: "/?b=2&a=1&a=0&flag", service: "ec2", headers: "host"},
+		{name: "query out of order", method: "GET", target: "/?b=2&a=1&a=0&flag", service: "sqs", headers: "host"},
 		{name: "s3 key", method: "GET", target: "/bucket/a%20b/%C3%A9%3D+c?list-type=2&prefix=x%2F", service: "s3", headers: "host;x-amz-content-sha256", set: []string{"X-Amz-Content-Sha256", emptyHash}},
 		{name: "s3 without a hash", method: "GET", target: "/bucket/key", service: "s3", headers: "host"},
 		{name: "s3 put, hash of the child", method: "PUT", target: "/b/k", service: "s3", headers: "content-length;host;x-amz-content-sha256", body: "hello",
@@ -132,7 +132,7 @@ func TestSigV4(t *testing.T) {
 		{name: "s3 put, unsigned", method: "PUT", target: "/b/k", service: "s3", headers: "host", body: "hello", set: []string{"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"}, stream: true},
 		{name: "s3 put, unsigned trailer", method: "PUT", target: "/b/k", service: "s3", headers: "host", body: "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n",
 			set: []string{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Trailer", "x-amz-checksum-crc32", "Content-Encoding", "aws-chunked"}, stream: true},
-		{name: "headers that a proxy changes are not signed", method: "GET", target: "/", service: "ec2", headers: "accept-encoding;connection;host;range;user-agent;x-forwarded-for",
+		{name: "headers that a proxy changes are not signed", method: "GET", target: "/", service: "sqs", headers: "accept-encoding;connection;host;range;user-agent;x-forwarded-for",
 			set: []string{"Accept-Encoding", "gzip", "Range", "bytes=0-1", "X-Forwarded-For", "1.2.3.4"}},
 		{name: "harmless sts", method: "POST", target: "/", service: "sts", headers: "host", body: "Action=GetCallerIdentity&Version=2011-06-15", set: []string{"Content-Type", "application/x-www-form-urlencoded"}},
 	} {
