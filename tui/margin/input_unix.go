@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answer queues a reply for the child. It is written by the input goroutine, so that a child
-// that does not read cannot stop its own output.
+// answer queues a reply for the child. It is sent by the input goroutine, so that it does not
+// come between two pieces of what is typed.
 func (t *Terminal) answer(p []byte) {
 	select {
 	case t.answers <- p:
@@ -43,9 +43,7 @@ func (t *Terminal) copyInput() error {
 			}
 			return err
 		}
-		if err := t.sendAnswers(); err != nil {
-			return nil // the child is gone: its output's end ends us
-		}
+		t.sendAnswers()
 		if n > 0 {
 			t.keys.feed(buf[:n], t.send, t.press)
 		} else if n < 0 {
@@ -137,22 +135,18 @@ func (t *Terminal) wait() *unix.Timeval {
 	return &tv
 }
 
-func (t *Terminal) sendAnswers() error {
+func (t *Terminal) sendAnswers() {
 	for {
 		select {
 		case p := <-t.answers:
-			if _, err := t.c.PTY.Write(p); err != nil {
-				return err
-			}
+			t.send(p)
 		default:
-			return nil
+			return
 		}
 	}
 }
 
-func (t *Terminal) send(p []byte) {
-	_, _ = t.c.PTY.Write(p) // a child that is gone ends us through its output
-}
+func (t *Terminal) send(p []byte) { t.child.put(p) }
 
 // press calls OnHotkey, unless a call is still on its way.
 func (t *Terminal) press(key string) {

@@ -25,6 +25,7 @@ type Terminal struct {
 	wake    *os.File // ends a wait of the input goroutine
 	woke    *os.File
 	answers chan []byte // for the child, from the filter
+	child   *outbox
 	kick    chan struct{}
 	failed  chan error
 	hotkey  chan struct{} // held while OnHotkey runs
@@ -77,7 +78,7 @@ func New(c Config) (*Terminal, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Terminal{c: c, answers: make(chan []byte, 16), kick: make(chan struct{}, 1),
+	t := &Terminal{c: c, answers: make(chan []byte, 16), child: newOutbox(), kick: make(chan struct{}, 1),
 		failed: make(chan error, 4), hotkey: make(chan struct{}, 1)}
 	if t.keys.ctl, t.keys.code, err = parseHotkey(c.Hotkey); err != nil {
 		return nil, err
@@ -146,6 +147,7 @@ func (t *Terminal) Run(ctx context.Context) (err error) {
 	ended := make(chan error, 1)
 	go t.guard(func() error { ended <- t.copyOutput(); return nil })
 	go t.guard(t.copyInput)
+	go t.guard(func() error { t.child.carry(t.c.PTY); return nil })
 	err = t.loop(ctx, winch, ended)
 	t.awaitSuspended(ctx)
 	t.finish()
@@ -277,6 +279,7 @@ func (t *Terminal) finish() {
 	_ = t.flush() // the terminal may be gone: there is nobody to tell
 	t.mu.Unlock()
 	t.stopInput()
+	t.child.close()
 	t.wake.Close()
 	t.woke.Close()
 }
