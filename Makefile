@@ -27,7 +27,7 @@ unit:
 # The Secret Service is real here: gnome-keyring on a bus of its own.
 keychain:
 	./.ci/secret-service $(GO) run ./.ci/sentinel ./keyring/keychain
-	./.ci/secret-service $(GO) run ./.ci/sentinel -run 'TestScripts/secret_keychain' .
+	./.ci/secret-service $(GO) run ./.ci/sentinel -run 'TestScripts/secret_keychain|TestSecretsPage' .
 
 # Vault is real here. Not a part of test: a first build takes ten minutes or more, and 5 GB of
 # Go's caches (.ci/vault-server).

@@ -120,6 +120,8 @@ type world struct {
 	api   net.Listener
 	roots string
 
+	other http.Handler // instead of all that follows; may be nil
+
 	mu    sync.Mutex
 	seen  strings.Builder
 	value string   // of Infisical's API_KEY; "" is the first one, "-" a server that is down
@@ -189,6 +191,10 @@ func (w *world) lead() {
 // ServeHTTP records what came. /status/N answers N, /echo repeats the Authorization,
 // /slow answers after a minute.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if w.other != nil {
+		w.other.ServeHTTP(rw, r)
+		return
+	}
 	w.mu.Lock()
 	value, takes := cmp.Or(w.value, firstValue), w.takes
 	w.mu.Unlock()
