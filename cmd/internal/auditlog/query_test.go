@@ -132,18 +132,31 @@ func BenchmarkMillionLines(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("by endpoint", func(b *testing.B) {
-		for b.Loop() {
-			g, err := NewGrouping("endpoint")
-			if err != nil {
-				b.Fatal(err)
+	for by, groups := range map[string]int{"endpoint": 5 - 1, "service": 4, "secret,session": 4, "resource": 4, "op": 1} {
+		b.Run("by "+by, func(b *testing.B) {
+			for b.Loop() {
+				g, err := NewGrouping(by)
+				if err != nil {
+					b.Fatal(err)
+				}
+				stats, err := Query{Sessions: []Session{s}}.Each(g.Add)
+				if err != nil || stats.Calls != 500_000 || len(g.Groups()) != groups {
+					b.Fatal(stats, err, len(g.Groups()))
+				}
 			}
-			stats, err := Query{Sessions: []Session{s}}.Each(g.Add)
-			if err != nil || stats.Calls != 500_000 || len(g.Groups()) != 5-1 {
-				b.Fatal(stats, err, len(g.Groups()))
+		})
+	}
+	for name, export := range map[string]func(io.Writer, Query) (Stats, error){
+		"csv": CSV, "har": func(w io.Writer, q Query) (Stats, error) { return HAR(w, q, "1.2.3") },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if stats, err := export(io.Discard, Query{Sessions: []Session{s}}); err != nil || stats.Calls != 500_000 {
+					b.Fatal(stats, err)
+				}
 			}
-		}
-	})
+		})
+	}
 	b.Run("filter by host", func(b *testing.B) {
 		for b.Loop() {
 			stats, err := Table(io.Discard, Query{Sessions: []Session{s}, Filter: github}, Options{Width: 120})

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -11,20 +12,36 @@ import (
 // thing that is known here of single providers.
 type atlas struct {
 	exact map[string][]config.Resource
-	wild  []config.Resource // those with a name or a "*" in the host
+	// wild are those with a name or a "*" in the host, by the host's end where that is the
+	// same for all that fit, else by "".
+	wild map[string][]config.Resource
 }
 
 var catalogued = sync.OnceValue(func() atlas {
-	k := atlas{exact: map[string][]config.Resource{}}
+	k := atlas{exact: map[string][]config.Resource{}, wild: map[string][]config.Resource{}}
 	for _, r := range config.Resources() {
 		if host, ok := literalHost(r.Host); ok {
 			k.exact[host] = append(k.exact[host], r)
 		} else {
-			k.wild = append(k.wild, r)
+			end := ""
+			if n := len(r.Host); n > 2 {
+				end, _ = literalHost(r.Host[n-2:])
+			}
+			k.wild[end] = append(k.wild[end], r)
 		}
 	}
 	return k
 })
+
+// hostEnd is the last two labels of a host of more.
+func hostEnd(host string) string {
+	if i := strings.LastIndexByte(host, '.'); i > 0 {
+		if j := strings.LastIndexByte(host[:i], '.'); j >= 0 {
+			return host[j+1:]
+		}
+	}
+	return ""
+}
 
 func literalHost(labels []config.Part) (string, bool) {
 	var b strings.Builder
@@ -45,9 +62,18 @@ func (k atlas) of(host string) []config.Resource {
 	if exact, ok := k.exact[host]; ok {
 		return exact
 	}
+	candidates := k.wild[hostEnd(host)]
+	if rest := k.wild[""]; len(rest) > 0 && len(candidates) > 0 {
+		candidates = slices.Concat(candidates, rest)
+	} else if len(rest) > 0 {
+		candidates = rest
+	}
+	if len(candidates) == 0 {
+		return nil
+	}
 	var out []config.Resource
 	labels := strings.Split(host, ".")
-	for _, r := range k.wild {
+	for _, r := range candidates {
 		if fitsHost(r.Host, labels) {
 			out = append(out, r)
 		}

@@ -77,6 +77,9 @@ func bare(p config.Part, segment string) string {
 // unslashed writes a slash that was escaped because it belongs to the name: GitLab's API
 // takes acme%2Fapp. Every other escape stays, so that nothing comes out of it but text.
 func unslashed(s string) string {
+	if !strings.Contains(s, "%2") {
+		return s
+	}
 	return strings.NewReplacer("%2F", "/", "%2f", "/").Replace(s)
 }
 
