@@ -21,7 +21,7 @@ func (f *folding) names() (n int, free bool) {
 			return n, true
 		}
 	}
-	if collection(last) {
+	if collection(last) && !f.ownCollections(last) {
 		n = 1
 	}
 	if n == 0 {
@@ -33,6 +33,12 @@ func (f *folding) names() (n int, free bool) {
 		return 0, false
 	}
 	return n, false
+}
+
+// ownCollections reports whether collections stand where others have a name: the Admin API of
+// Anthropic is about the key's own organization, and has all of its collections there.
+func (f *folding) ownCollections(last string) bool {
+	return f.host == "api.anthropic.com" && (last == "organizations" || last == "apps")
 }
 
 // isGitHub reports whether the path is one of GitHub's REST API, of the public one or of
@@ -48,6 +54,8 @@ func (f *folding) repository(last string) int {
 	next := f.in[0]
 	if last == "repos" {
 		switch {
+		case f.before(3) == "migrations":
+			return 1
 		case next == "search" || next == "migrate" || isVersionWord(next):
 			return 0
 		case f.before(2) == "user" || len(f.in) == 1:
@@ -128,7 +136,11 @@ func (f *folding) afterGitHub(last string) int {
 		if next != "reports" {
 			return 1
 		}
-	case "following", "blocks", "public_members", "outside_collaborators", "enterprises", "codes_of_conduct", "licenses", "advisories", "templates":
+	case "exports":
+		if f.before(3) == "codespaces" {
+			return 1
+		}
+	case "following", "blocks", "labels", "team", "public_members", "outside_collaborators", "enterprises", "codes_of_conduct", "licenses", "advisories", "templates":
 		return 1
 	}
 	return 0
@@ -167,7 +179,7 @@ func collection(s string) bool {
 		"apps", "applications", "functions", "workflows", "scripts", "sites", "domains", "zones", "namespaces", "clusters",
 		"buckets", "tables", "databases", "datasets", "collections", "indexes", "indices", "keyspaces", "instances", "queues", "topics", "subscriptions",
 		"models", "tunedModels", "engines", "deployments", "publishers", "locations", "regions", "calendars", "calendarList", "spreadsheets",
-		"coupons", "plans", "products", "resourceGroups", "resourcegroups", "vaults", "spaces", "model", "serviceAccounts", "service_accounts":
+		"coupons", "plans", "products", "resourceGroups", "resourcegroups", "vaults", "spaces", "model", "serviceAccounts", "service_accounts", "rate_limits":
 		return true
 	}
 	return false
@@ -191,9 +203,6 @@ func operation(last, next string) bool {
 		return stem == "columns"
 	case "applications":
 		return stem == "grants"
-	case "organizations":
-		// The Admin API of Anthropic has its collections here.
-		return stem == "api_keys" || stem == "usage_report" || stem == "cost_report"
 	}
 	return false
 }

@@ -61,6 +61,28 @@ func samples(param string) []string {
 		return []string{"balance.summary.1", "payouts.itemized.3"}
 	case "model":
 		return []string{"gpt-4", "gpt-4o-mini", "claude-sonnet-4-5-20250929", "davinci", "o1", "ft:gpt-4o:acme::B7R9VjQd"}
+	case "package":
+		return []string{"app", "hello_docker", "acme%2Fapp", "org.acme.app"}
+	case "environment":
+		return []string{"production", "staging", "eu%2Fproduction"}
+	case "digest":
+		return []string{"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
+	case "uuid":
+		return []string{"47177e22-5596-11eb-80a1-c1e54ef945c6"}
+	case "language":
+		return []string{"go", "javascript", "cpp"}
+	case "property":
+		return []string{"environment", "team"}
+	case "hex":
+		return []string{"23456789ABCDEF1", "3C9D2E1F0A7B5C4"}
+	case "export":
+		return []string{"latest", "4e86e0b4"}
+	case "code":
+		return []string{"abc123def456", "9d7e2c1b0a"}
+	case "version":
+		return []string{"1", "17", "1759178010641129"}
+	case "limit":
+		return []string{"rl-ada", "rl-1MowQVLkdIwHuixeRlqHVzs"}
 	case "ft":
 		return []string{"ft:gpt-4o-mini-2024-07-18:org:weather:B7R9VjQd", "ft:gpt-4o:acme::B7R9VjQd"}
 	}
@@ -122,10 +144,10 @@ func TestTemplatePublishedPaths(t *testing.T) {
 				if got != want {
 					t.Errorf("%s: Template(%q) = %q, want %q", host, path, got, want)
 				}
-				if other, ok := seen[got]; ok && other != op {
+				if other, ok := seen[got]; ok && other != want {
 					t.Errorf("%s: %s and %s fold to the same template %q", host, op, other, got)
 				}
-				seen[got] = op
+				seen[got] = want
 			}
 		}
 	}
