@@ -1,5 +1,5 @@
-# Published operations of the Stripe API: all paths of stripe/openapi (2024-09-30.acacia, as stripe-mock v0.190.0 has it),
-# and some older ones. {ch_} is an id with that prefix.
+# Published operations of the Stripe API: all paths of stripe/openapi (2024-09-30.acacia, as stripe-mock v0.190.0 has it).
+# {ch_} is an id with that prefix.
 /v1/account
 /v1/account_links
 /v1/account_sessions
