@@ -171,9 +171,9 @@ func parseIdentity(text string) (*age.X25519Identity, error) {
 	return id, nil
 }
 
-// locked says that nobody could be asked, unless the caller gave up.
+// locked says that nobody could be asked, unless the caller gave up, or err says it.
 func locked(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, keyring.ErrLocked) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", keyring.ErrLocked, err)
