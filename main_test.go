@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"agentvault": func() { os.Exit(cmd.Main(os.Args, cmd.System())) },
 		"fakeagent":  func() { os.Exit(fakeAgent(os.Args[1:])) },
+		// agentvault with a clock that breaks its view: see terminal_panic_test.go.
+		"agentvault-breaks": func() { os.Exit(cmd.Main(os.Args, breakable())) },
 	})
 }
 

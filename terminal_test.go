@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +166,7 @@ func TestTerminalIsPutBack(t *testing.T) {
 		{"agentvault gets SIGINT", "", "INT agentvault"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newAskScreen(t, tt.child+"\necho $$ $PPID >pids.new; mv pids.new pids\necho the child runs; sleep 600\n")
+			s := newAskScreen(t, tt.child+"\nsleep 600 &\necho $$ $PPID $! >pids.new; mv pids.new pids\necho the child runs; sleep 600\n")
 			s.keys("agentvault run -- ./agent", "Enter")
 			s.until("the child runs", "◆ 0 calls")
 			signal, target, _ := strings.Cut(tt.kill, " ")
@@ -173,12 +174,16 @@ func TestTerminalIsPutBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pid := strings.Fields(string(pids))[map[string]int{"child": 0, "agentvault": 1}[target]]
+			all := strings.Fields(string(pids))
+			pid := all[map[string]int{"child": 0, "agentvault": 1}[target]]
 			if out, err := exec.Command("kill", "-"+signal, pid).CombinedOutput(); err != nil {
 				t.Fatalf("%v %s", err, out)
 			}
 			s.over("nothing went through the proxy")
 			s.restored()
+			s.poll("a process of the session is left", func(string) bool {
+				return !slices.ContainsFunc(all, func(pid string) bool { _, _, ok := process(pid); return ok })
+			})
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -14,7 +15,8 @@ type Env struct {
 	Stdin, Stdout, Stderr *os.File
 	Environ               []string
 	LookupEnv             func(string) (string, bool)
-	Dir                   string // the working directory
+	Dir                   string           // the working directory
+	Now                   func() time.Time // the clock of the views; time.Now when nil
 }
 
 // System is the process's own world.

@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -35,11 +36,13 @@ type footer struct {
 	height  int
 	asker   *asker
 	changed chan struct{}
+	broken  error       // a panic of ours: from then on one row says so, and the agent goes on
+	blame   func(error) // is told of it, once
 }
 
 func newFooter(l *live, dock bool) *footer {
-	f := &footer{dock: dock, asker: l.asker, changed: make(chan struct{}, 1)}
-	f.foot = tui.Foot{Store: tui.NewStore(discover.Template), Styles: tui.NewStyles(l.env.get)}
+	f := &footer{dock: dock, asker: l.asker, changed: make(chan struct{}, 1), blame: l.viewFailed}
+	f.foot = tui.Foot{Store: tui.NewStore(discover.Template), Styles: tui.NewStyles(l.env.get), Now: l.env.Now}
 	return f
 }
 
@@ -52,9 +55,7 @@ func (f *footer) follow(events <-chan event.Event) {
 			if !ok {
 				return
 			}
-			f.mu.Lock()
-			f.foot.Store.Apply(e)
-			f.mu.Unlock()
+			f.guarded(func() { f.foot.Store.Apply(e) })
 		case <-tick.C:
 		}
 		f.touch()
@@ -68,14 +69,38 @@ func (f *footer) touch() {
 	}
 }
 
-func (f *footer) rows(width int) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.foot.Question, f.foot.Note = f.asker.front(), f.asker.news()
-	if f.dock {
-		return f.foot.Dock(width, max(3, f.height/dockShare))
+func (f *footer) rows(width int) (rows []string) {
+	f.guarded(func() {
+		f.foot.Question, f.foot.Note = f.asker.front(), f.asker.news()
+		if f.dock {
+			rows = f.foot.Dock(width, max(3, f.height/dockShare))
+		} else {
+			rows = f.foot.Bar(width)
+		}
+	})
+	if rows == nil {
+		rows = []string{brokenRow}
 	}
-	return f.foot.Bar(width)
+	return rows
+}
+
+// brokenRow stands where a view has failed. Nothing can be asked on it.
+const brokenRow = "  ✕ the view has failed; the agent goes on, and the end of the session says why"
+
+// guarded runs f, which looks at the store or changes it, unless that has failed before. An agent
+// is not ended because its calls could not be drawn.
+func (f *footer) guarded(run func()) {
+	f.mu.Lock()
+	if f.broken != nil {
+		f.mu.Unlock()
+		return
+	}
+	f.broken = protect(func() error { run(); return nil })
+	broken := f.broken
+	f.mu.Unlock()
+	if broken != nil {
+		f.blame(broken)
+	}
 }
 
 // barView gives the terminal to the child but for the last rows.
@@ -119,13 +144,19 @@ func barView(dock bool) view {
 			}
 		}()
 		done := make(chan error, 1)
-		go func() { done <- terminal.Run(ctx) }()
+		go func() {
+			err := terminal.Run(ctx)
+			if err != nil { // the terminal is gone, or we have failed: nobody reads the child any more
+				child.End(endGrace)
+			}
+			done <- err
+		}()
 		code := child.Wait()
 		l.asker.detach()
 		err = <-done
 		g.dismiss()
 		if err != nil {
-			l.notice("view: %v", err)
+			l.viewFailed(err)
 		}
 		return code, nil
 	}
@@ -151,7 +182,9 @@ func (l *live) hotkey(ctx context.Context, f *footer, t *margin.Terminal, key st
 	default:
 		f.dock = false
 		f.mu.Unlock()
-		_ = t.Suspend(func() error { return l.inspect(ctx, f) })
+		if err := t.Suspend(func() error { return l.inspect(ctx, f) }); err != nil && !errors.Is(err, margin.ErrNotRunning) {
+			l.viewFailed(err)
+		}
 		f.touch()
 		return
 	}
@@ -165,7 +198,7 @@ func (l *live) legible(f *footer) bool {
 	width, height, err := term.GetSize(int(l.env.Stdout.Fd()))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return err == nil && height >= margin.MinHeight && f.foot.Question.Height(width)+1 <= height/2
+	return err == nil && f.broken == nil && height >= margin.MinHeight && f.foot.Question.Height(width)+1 <= height/2
 }
 
 // inspect runs the inspector on what the footer knows, and on what comes meanwhile.

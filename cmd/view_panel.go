@@ -19,7 +19,7 @@ import (
 func (l *live) viewConfig(sub *event.Subscription) tui.Config {
 	return tui.Config{
 		Events: sub.C, Dropped: sub.Dropped, Title: title(l.argv), In: l.env.Stdin, Out: l.env.Stdout,
-		Template: discover.Template, Env: l.env.get,
+		Template: discover.Template, Env: l.env.get, Now: l.env.Now,
 		Cover: func(c tui.Call) string { return l.book.text(c.Event) },
 		Head:  l.proxy.Head, Services: l.services,
 		Write: func(c tui.Call, shown string) (string, error) { return l.book.cover(c.Event, shown) },
@@ -56,7 +56,10 @@ func panelView(ctx context.Context, l *live, environ []string) (int, error) {
 		Interrupt: func() { _ = child.Signal(interrupt) }})
 	code := child.Wait()
 	g.dismiss()
-	return code, err
+	if err != nil {
+		l.viewFailed(err) // the child's output went on as plain text
+	}
+	return code, nil
 }
 
 // splitView opens the view in a pane beneath the child, which keeps its terminal.

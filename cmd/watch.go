@@ -56,10 +56,14 @@ func watch(ctx context.Context, env Env, id string, shut bool) error {
 	if shut {
 		ctx, events = untilEnd(ctx, events)
 	}
-	return tui.RunInspector(ctx, tui.Config{
+	err = tui.RunInspector(ctx, tui.Config{
 		Events: events, Dropped: w.dropped.Load, Backlog: backlog, Title: title(strings.Fields(w.Command)), In: env.Stdin, Out: env.Stdout,
-		Template: discover.Template, Env: env.get, Cover: wouldCover, Head: w.head, Services: w.standing,
+		Template: discover.Template, Env: env.get, Now: env.Now, Cover: wouldCover, Head: w.head, Services: w.standing,
 	})
+	if value, stack := panicked(err); stack != nil {
+		return &panicError{value, stack}
+	}
+	return err
 }
 
 // untilEnd hands events on and ends the context after the last one.

@@ -187,7 +187,7 @@ func (m *inspector) wait() tea.Cmd {
 }
 
 func (m *inspector) tick() tea.Cmd {
-	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg(m.cfg.Now()) })
+	return guarded(tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg(m.cfg.Now()) }))
 }
 
 // refresh brings the lists and their windows up to date with the store and the screen.

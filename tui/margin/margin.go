@@ -19,6 +19,7 @@ package margin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 )
@@ -28,6 +29,15 @@ var ErrUnsupported = errors.New("margin: rows under a child are not supported on
 
 // ErrNotRunning is returned by Suspend before Run has taken the terminal and after it gave it back.
 var ErrNotRunning = errors.New("margin: the terminal is not ours now")
+
+// PanicError is a panic of Config.Rows, of Config.OnHotkey or of ours, after the terminal was put
+// back. Its text has no stack, so that it fits on a line.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("margin: panic: %v", e.Value) }
 
 // Config says which terminal is shared with which child. In, Out, PTY and Rows are needed.
 type Config struct {

@@ -39,7 +39,7 @@ func (t *Terminal) Suspend(run func() error) error {
 func protected(run func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("margin: suspend: panic: %v\n%s", r, debug.Stack())
+			err = &PanicError{r, debug.Stack()}
 		}
 	}()
 	return run()

@@ -159,7 +159,7 @@ func (t *Terminal) Run(ctx context.Context) (err error) {
 func (t *Terminal) guard(f func() error) {
 	defer func() {
 		if r := recover(); r != nil {
-			t.fail(fmt.Errorf("margin: panic: %v\n%s", r, debug.Stack()))
+			t.fail(&PanicError{r, debug.Stack()})
 		}
 	}()
 	if err := f(); err != nil {
@@ -220,7 +220,7 @@ func (t *Terminal) loop(ctx context.Context, winch <-chan os.Signal, ended <-cha
 func (t *Terminal) protect(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("margin: panic: %v\n%s", r, debug.Stack())
+			err = &PanicError{r, debug.Stack()}
 		}
 	}()
 	return f()
