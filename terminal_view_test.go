@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -84,4 +85,41 @@ read line
 	s.until("the agent waits") // the first window is back
 	s.keys("Enter")
 	s.over("2 calls · 2 injected")
+}
+
+// What the proxy could not look into has a page of its own, in words, and the page says what
+// nobody watches.
+func TestInspectorShowsWhatIsUnseen(t *testing.T) {
+	s := newAskScreen(t, `
+$agent get https://tunnel.example.test/x
+SSL_CERT_FILE=/dev/null $agent get https://refused.test/
+$agent get https://dns.google/resolve
+echo "the agent is done"
+read line
+`)
+	write(t, filepath.Join(s.dir, "av.toml"), "tunnel = [\"tunnel.example.test\"]\n")
+	s.keys("agentvault run --config av.toml -- ./agent", "Enter")
+	s.until("the agent is done", "◆ 3 calls")
+	s.keys("C-]", "v")
+	s.until("q back", "dns.google")
+	s.keys("4")
+	s.poll("not all of it is there", func(now string) bool {
+		return rowWith(now, "tunnel.example.test", "not intercepted", "≡ tunnelled") && rowWith(now, "refused.test", "certificate refused", "✕ failed") &&
+			rowWith(now, "dns.google", "DNS over HTTPS", "⚠ uncovered") && strings.Contains(now, "Not here is what never asked it")
+	})
+	s.keys("q")
+	s.until("^] view")
+	s.keys("Enter")
+	s.over("3 calls · ")
+	s.restored()
+}
+
+// rowWith says whether one row has all of the texts.
+func rowWith(screen string, texts ...string) bool {
+	for _, row := range strings.Split(screen, "\n") {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(row, text) }) {
+			return true
+		}
+	}
+	return false
 }

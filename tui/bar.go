@@ -136,8 +136,8 @@ func (f *Foot) newest(c *Call, width int) string {
 	}
 	method := left(c.method(), min(cells(c.method()), methodWidth)) + " "
 	path := c.WithOperation(c.Path)
-	if path == "" && c.Phase == event.Note {
-		path = " " + c.Reason
+	if words := c.words(); words != "" {
+		path = " " + words
 	}
 	return method + target(c.place(), path, width-cells(method)-cells(end)) + end
 }

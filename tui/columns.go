@@ -118,22 +118,19 @@ func (c columns) call(st *Styles, call *Call, now time.Time, chosen bool) string
 	case m.tone == quietly:
 		text = quietly
 	}
-	path := call.WithOperation(call.Path)
-	if call.Phase == event.Note && path == "" {
-		path = call.Reason
-		if c.path == 0 {
-			path = " " + path
-		}
-	}
+	path, words := call.WithOperation(call.Path), call.words()
 	r := c.row()
 	r.put(st, quietly, left(clock(call.Time, now), c.time), c.time)
 	r.put(st, text, left(call.method(), c.method), c.method)
-	if c.path == 0 {
+	switch {
+	case c.path == 0 && words != "":
+		r.put(st, text, left(call.place()+" "+words, c.host), c.host)
+	case c.path == 0:
 		r.put(st, text, pad(target(call.place(), path, c.host), c.host), c.host)
-	} else {
+	default:
 		r.put(st, text, pad(cut(call.place(), c.host), c.host), c.host)
-		if call.Phase == event.Note {
-			r.put(st, text, left(path, c.path), c.path) // words, whose beginning says most
+		if words != "" {
+			r.put(st, text, left(words, c.path), c.path) // whose beginning says most
 		} else {
 			r.put(st, text, pad(cutPath(path, c.path), c.path), c.path)
 		}

@@ -163,11 +163,12 @@ func (s *Store) Unread(dst []*Endpoint) []*Endpoint {
 	return dst
 }
 
-// EndpointsWith is how many endpoints had verdict v when they were last called.
+// EndpointsWith is how many endpoints had verdict v when they were last called. One that was
+// uncovered or denied before a call to it failed is that still.
 func (s *Store) EndpointsWith(v event.Verdict) uint64 {
 	var n uint64
 	for _, p := range s.endpoints.list {
-		if p.Verdict == v {
+		if p.Verdict == v || p.Verdict == event.Failed && p.Alert == v {
 			n++
 		}
 	}

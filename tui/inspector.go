@@ -208,7 +208,7 @@ func (m *inspector) refresh() {
 		m.calls.follow = m.calls.follow && m.order == byTime
 		m.calls.set(m.order.sorted(m.matching(m.calls.rows[:0], nil)))
 	case bypassesTab:
-		m.bypasses.set(m.matching(m.bypasses.rows[:0], isBypass))
+		m.bypasses.set(m.matching(m.bypasses.rows[:0], unseen))
 	case endpointsTab:
 		m.endpoints.set(m.sortedEndpoints())
 	case servicesTab:
@@ -216,8 +216,6 @@ func (m *inspector) refresh() {
 	}
 	m.measure(f.detail - 1)
 }
-
-func isBypass(c *Call) bool { return c.Verdict == event.Bypassed }
 
 // matching appends the rows that filter and only let through, and also where it is set.
 func (m *inspector) matching(dst []*Call, also func(*Call) bool) []*Call {

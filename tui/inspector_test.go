@@ -50,6 +50,25 @@ func TestInspectorScreens(t *testing.T) {
 	}
 }
 
+// What agentvault could not look into, in words, and what it cannot know.
+func TestBypassesScreens(t *testing.T) {
+	var es []event.Event
+	for i, e := range []event.Event{
+		{Method: "GET", Host: "api.github.com", Path: "/user", Service: "github", Verdict: event.Injected, Status: 200},
+		{Method: "CONNECT", Host: "vpn.corp.example", Verdict: event.Tunnelled, Reason: "the configuration says never to intercept this host", Duration: 12 * time.Second, Received: 123456},
+		{Method: "CONNECT", Host: "pypi.example.org", Verdict: event.Failed, Code: "certificate_rejected", Reason: "the client did not accept the session's certificate for pypi.example.org (remote error: tls: unknown certificate authority)", Client: "python-requests/2.31"},
+		{Method: "POST", Host: "cloudflare-dns.com", Path: "/dns-query", Verdict: event.Uncovered, Reason: "no service for this host", Status: 200, Received: 120, Duration: 20 * time.Millisecond},
+	} {
+		es = append(es, call(uint64(i+1), time.Duration(i)*time.Second, e)...)
+	}
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 16}, {300, 20}} {
+		m := newInspector(t.Context(), Config{Backlog: es, Title: "claude", Template: template, Env: noColor, Now: func() time.Time { return noon.Add(20 * time.Second) }})
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		press(m, "4", "u", "u")
+		golden(t, fmt.Sprintf("unseen-%dx%d.txt", size[0], size[1]), m.View())
+	}
+}
+
 // The colours, as they are written, with a call that is under way.
 func TestInspectorColours(t *testing.T) {
 	m := newTestInspector(100, 20)
@@ -234,8 +253,8 @@ func TestTabsAndEnter(t *testing.T) {
 		t.Errorf("shift+tab: tab %d", m.tab)
 	}
 	press(m, "esc")
-	if len(m.bypasses.rows) != 1 {
-		t.Errorf("bypasses: %d rows, want 1", len(m.bypasses.rows))
+	if len(m.bypasses.rows) != 2 {
+		t.Errorf("bypasses: %d rows, want the tunnel and the bypass", len(m.bypasses.rows))
 	}
 }
 

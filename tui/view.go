@@ -56,6 +56,9 @@ func (m *inspector) detailHeight(room int) int {
 		case 2:
 			return max(room-2, 3)
 		}
+		if m.tab == bypassesTab {
+			return len(unseenLines(&m.styles, m.width, max(room-3, 0))) + 1
+		}
 		return 0
 	case endpointsTab:
 		if m.height >= 20 {
@@ -252,7 +255,7 @@ func (m *inspector) nothing() string {
 	case m.tab == servicesTab:
 		return "no service has been used yet"
 	case m.tab == bypassesTab:
-		return "nothing went around the proxy"
+		return "none of the calls"
 	}
 	return "no calls yet"
 }
@@ -285,6 +288,9 @@ func (m *inspector) details(height int) []string {
 			return serviceDetail(&m.styles, v, m.now, m.width, height)
 		}
 		return nil
+	}
+	if m.tab == bypassesTab && m.detail == 0 {
+		return unseenLines(&m.styles, m.width, height)
 	}
 	c, ok := m.chosenCall()
 	if !ok {

@@ -16,11 +16,10 @@ func (e *Event) WithOperation(path string) string {
 	return path + " " + e.Operation
 }
 
-// HostPort is a host, with the port where that is not the scheme's own; 0 is no port. A bare
-// tunnel ("tcp") has no port of its own.
+// HostPort is a host, with the port where that is not the scheme's own; 0 is no port.
 func HostPort(scheme, host string, port int) string {
 	plain := scheme == "http" || scheme == "ws"
-	if port == 0 || port == 443 && !plain && scheme != "tcp" || port == 80 && plain {
+	if port == 0 || port == 443 && !plain || port == 80 && plain {
 		return host
 	}
 	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {

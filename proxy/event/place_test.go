@@ -15,7 +15,7 @@ func TestHostPort(t *testing.T) {
 		{"http", "api.test", 443, "api.test:443"},
 		{"ws", "api.test", 80, "api.test"},
 		{"tcp", "10.0.0.5", 5432, "10.0.0.5:5432"},
-		{"tcp", "vpn.test", 443, "vpn.test:443"},
+		{"tcp", "vpn.test", 443, "vpn.test"},
 		{"https", "::1", 8443, "[::1]:8443"},
 		{"https", "[::1]", 8443, "[::1]:8443"},
 		{"https", "::1", 443, "::1"},

@@ -79,7 +79,12 @@ func (e *Endpoint) Target() string {
 }
 
 // HostPort is the host, with the port where it is not the scheme's own.
-func (e *Endpoint) HostPort() string { return event.HostPort(e.Scheme, e.Host, e.Port) }
+func (e *Endpoint) HostPort() string {
+	if e.Scheme == "tcp" && e.Port == 443 { // a bare tunnel has no port of its own
+		return e.Host + ":443"
+	}
+	return event.HostPort(e.Scheme, e.Host, e.Port)
+}
 
 // Covers reports whether a service answered for the call e: it named the call's place and
 // let it through, or one of its rules forbade it. A call that was let through because
