@@ -70,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"rotate":       rotate,
 			"unbound":      unbound,
 			"may-hold":     mayHold,
+			"parent":       parent,
 			"upstream-forgets": func(ts *testscript.TestScript, _ bool, _ []string) {
 				w := ts.Value(worldKey{}).(*world)
 				w.mu.Lock()
@@ -122,7 +123,8 @@ type world struct {
 	api   net.Listener
 	roots string
 
-	other http.Handler // instead of all that follows; may be nil
+	other     http.Handler // instead of all that follows; may be nil
+	authority *ca.Authority
 
 	mu    sync.Mutex
 	seen  strings.Builder
@@ -136,7 +138,7 @@ func newWorld(dir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{roots: filepath.Join(dir, "upstream-ca.pem")}
+	w := &world{roots: filepath.Join(dir, "upstream-ca.pem"), authority: authority}
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw})
 	if err := os.WriteFile(w.roots, block, 0o600); err != nil {
 		return nil, err
@@ -178,14 +180,7 @@ func (w *world) lead() {
 			if _, err := http.ReadRequest(r); err != nil {
 				return
 			}
-			u, err := net.Dial("tcp", w.api.Addr().String())
-			if err != nil {
-				return
-			}
-			defer u.Close()
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-			go func() { _, _ = io.Copy(u, r); _ = u.Close() }()
-			_, _ = io.Copy(c, u)
+			w.carry(c, r, "HTTP/1.1 200 OK\r\n\r\n")
 		}()
 	}
 }
