@@ -23,7 +23,7 @@ const (
 // dialer makes the TLS connections of one pool, and may be told to make one ahead: while
 // the child still shakes hands with us, we shake hands with its host.
 type dialer struct {
-	net    *net.Dialer
+	net    *eyeballs
 	config *tls.Config
 	proxy  func(*http.Request) (*url.URL, error)
 
@@ -42,7 +42,7 @@ type parked struct {
 	timer *time.Timer
 }
 
-func newTLSDialer(d *net.Dialer, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) *dialer {
+func newTLSDialer(d *eyeballs, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) *dialer {
 	return &dialer{net: d, config: c, proxy: proxy, parked: make(map[string]*parked), live: make(map[string]int)}
 }
 

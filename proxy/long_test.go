@@ -106,17 +106,66 @@ func stream(t *testing.T, child int, send func(http.ResponseWriter), want func()
 }
 
 func idleWebSocket(t *testing.T, child int) {
-	s := start(t, options{protocol: "http/1.1", raw: switching("", "", func(_ *http.Request, c net.Conn, b *bufio.Reader) {
-		_, _ = io.Copy(c, b)
-	})})
-	c, _, b := s.upgrade("websocket", "")
-	time.Sleep(*long)
-	f := wsFrame(true, 1, true, "still there")
-	if _, err := c.Write(f); err != nil {
-		t.Fatal(err)
+	idle(t, child, start(t, options{protocol: "http/1.1", raw: echoing}), func() { time.Sleep(*long) })
+}
+
+// echoing is an upstream whose WebSockets send back what they get.
+func echoing(c net.Conn) {
+	accepting("", func(_ *http.Request, c net.Conn, b *bufio.Reader) { _, _ = io.Copy(c, b) })(c)
+}
+
+// idle opens a WebSocket, over HTTP/1.1 or HTTP/2, and uses it before and after a silence.
+func idle(t *testing.T, child int, s *session, silence func()) {
+	t.Helper()
+	var c io.ReadWriter
+	if child == 1 {
+		conn, _, b := s.upgrade("websocket", "")
+		c = struct {
+			io.Reader
+			io.Writer
+		}{b, conn}
+	} else {
+		resp, stream := s.extendedConnect("websocket")
+		if resp == nil || resp.StatusCode != 200 {
+			t.Fatalf("%+v", resp)
+		}
+		c = stream
 	}
-	got := make([]byte, len(f))
-	if _, err := io.ReadFull(b, got); err != nil || string(got) != string(f) {
-		t.Errorf("%q %v", got, err)
+	for _, text := range []string{"here", "still there"} {
+		f := wsFrame(true, 1, true, text)
+		if _, err := c.Write(f); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(f))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != string(f) {
+			t.Fatalf("%s: %q %v", text, got, err)
+		}
+		if text == "here" {
+			silence()
+		}
+	}
+}
+
+// A WebSocket may be silent for longer than a connection may be idle: one that was opened
+// later and carries nothing is closed before.
+func TestIdleWebSocketOutlivesClocks(t *testing.T) {
+	const short = 2 * time.Second // enough for a busy machine to begin in
+	for child := 1; child <= 2; child++ {
+		t.Run(fmt.Sprintf("h%d", child), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{protocol: "http/1.1", raw: echoing, prepare: func(p *Proxy) {
+				p.door.IdleTimeout, p.inner.IdleTimeout = short, short
+				for _, pool := range p.transports.all() {
+					pool.IdleConnTimeout = short
+				}
+			}})
+			idle(t, child, s, func() {
+				unused, _ := s.h2()
+				_ = unused.SetReadDeadline(time.Now().Add(time.Minute))
+				if _, err := io.Copy(io.Discard, unused); isTimeout(err) {
+					t.Error("no clock runs")
+				}
+			})
+		})
 	}
 }

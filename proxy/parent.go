@@ -107,7 +107,7 @@ func hostsFile() func(host string) bool {
 
 // dialThrough opens a tunnel to address through the parent's proxy, whose certificate, if
 // it has one, is verified by roots.
-func dialThrough(ctx context.Context, d *net.Dialer, roots *x509.CertPool, parent *url.URL, address string) (net.Conn, error) {
+func dialThrough(ctx context.Context, d *eyeballs, roots *x509.CertPool, parent *url.URL, address string) (net.Conn, error) {
 	if parent.Scheme == "socks5" || parent.Scheme == "socks5h" {
 		socks, err := proxy.FromURL(parent, d)
 		if err != nil {

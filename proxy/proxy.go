@@ -154,7 +154,7 @@ type Proxy struct {
 	transports *transports
 	certified  certified
 	habits     habits
-	dialer     *net.Dialer
+	dialer     *eyeballs
 	guard      guard
 	heads      heads
 	goproxy    *goproxy.ProxyHttpServer

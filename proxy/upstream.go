@@ -25,7 +25,7 @@ const (
 	// Servers close idle connections after 60 s (nginx: 75, ALB: 60); ours go first, so
 	// that a request does not meet a connection that is just being closed.
 	keptFor = 55 * time.Second
-	// A name has all its addresses tried in this time; RFC 8305 staggers them by 250 ms.
+	// A name has all its addresses tried in this time.
 	dialTime = 20 * time.Second
 	tlsTime  = 15 * time.Second
 	// An upstream that was sent "Expect: 100-continue" and says nothing gets the body.
@@ -92,8 +92,8 @@ func neverDialled(ip netip.Addr) bool {
 
 // newDialer makes the dialer that every connection to the world goes through: none is made
 // to an address that is never dialled, or before there are roots to verify it with.
-func newDialer(u Upstream) *net.Dialer {
-	return &net.Dialer{
+func newDialer(u Upstream) *eyeballs {
+	return newEyeballs(&net.Dialer{
 		Timeout:   dialTime,
 		KeepAlive: 30 * time.Second,
 		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
@@ -113,7 +113,7 @@ func newDialer(u Upstream) *net.Dialer {
 			}
 			return nil
 		},
-	}
+	})
 }
 
 // transports are the pools of one session. A request takes the pool of the protocol
