@@ -11,6 +11,10 @@ func NewFitted(secrets []Secret) *Scrubber {
 	}
 	for i := range s.t.byEnd {
 		p := &s.t.byEnd[i]
+		if p.step > 0 {
+			p.mask = widen(fit(narrow(p.mask, p.step), len(narrow(p.text, p.step))), p.step)
+			continue
+		}
 		p.mask = fit(p.mask, len(p.text))
 	}
 	return s

@@ -3,7 +3,8 @@
 // A secret is found in these spellings: as it is; percent-encoded as queries, paths and
 // the stricter encoders write it, with either case of hex; in JSON strings as the common
 // encoders escape it; in hex of either case; in base64 of both alphabets at each of the
-// three offsets that it can have inside a longer text. All are replaced by the same
+// three offsets that it can have inside a longer text; as UTF-16 and UTF-32 of either order,
+// in which some servers answer whoever asks for them. All are replaced by the same
 // mask. White space around a value does not belong to it.
 //
 // In base64 only those characters are searched that depend on the secret alone: the
@@ -54,6 +55,12 @@ func New(secrets []Secret) *Scrubber {
 			if !seen[text] {
 				seen[text] = true
 				patterns = append(patterns, pattern{text: text, mask: mask})
+			}
+		}
+		for _, step := range [...]int{2, 4} {
+			if text := widen(value, step); text != "" && !seen[text] {
+				seen[text] = true
+				patterns = append(patterns, pattern{text: text, mask: widen(asciiMask(mask), step), step: step})
 			}
 		}
 	}

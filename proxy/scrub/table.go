@@ -42,6 +42,7 @@ type pattern struct {
 	mask string
 	head uint64 // the first 8 bytes, to dismiss in one comparison
 	id   int    // the order of New, for equal lengths
+	step int    // bytes of a character where that is not one, see widen
 }
 
 const (
