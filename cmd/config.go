@@ -49,7 +49,7 @@ func checkGone(env Env, named string) error {
 		above := err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 		if _, err := os.Stat(path); above && errors.Is(err, fs.ErrNotExist) {
 			return &configError{withHint(fmt.Errorf("%s: was approved for this project and is gone", path),
-				"restore it, or forget it: agentvault trust --revoke %s", path)}
+				"restore it, or forget it: agentvault trust --revoke %s", shellWord(path))}
 		}
 	}
 	return nil
@@ -95,31 +95,4 @@ func parseOps(texts ...string) ([]rule.Op, error) {
 		ops = append(ops, op)
 	}
 	return ops, nil
-}
-
-// approver asks on the terminal whether a project's file may be used, and remembers the
-// answer for this very content. Without a terminal it refuses.
-func approver(env Env) func(config.Source) error {
-	trust := config.NewTrust(env.stateDir())
-	return func(src config.Source) error {
-		if trust.Approved(src.Path, src.Content) {
-			return nil
-		}
-		refused := &configError{withHint(fmt.Errorf("%s: not approved: it came with the project and says where your secrets go", src.Path),
-			"read it, then run: agentvault trust %s", src.Path)}
-		tty, err := openTerminal()
-		if err != nil || !isTerminal(env.Stdin) {
-			return refused
-		}
-		defer func() { _ = tty.Close() }()
-		fmt.Fprintf(tty, "agentvault: %s came with the project and was not used here before:\n\n%s\n", printable(src.Path), indented(src.Content))
-		answer, err := ask(tty, "agentvault: use it? It is remembered until the file changes. [y/N] ")
-		if err != nil {
-			return err
-		}
-		if answer != "y" && answer != "yes" {
-			return errors.Join(refused)
-		}
-		return errors.Join(trust.Approve(src.Path, src.Content), trust.Accept(src.Path, src.Content))
-	}
 }
