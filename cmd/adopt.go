@@ -217,7 +217,11 @@ func (a *adoption) farewell(done []adopted) {
 			continue
 		}
 		for _, o := range h.origins {
-			a.say("%s: the original is in %s; to remove it there: %s", h.Name, o.Where, o.Remove)
+			in := "in " + o.Where
+			if where, guessed := strings.CutPrefix(o.Where, "perhaps "); guessed {
+				in = "perhaps in " + where
+			}
+			a.say("%s: the original is %s; to remove it there: %s", h.Name, in, o.Remove)
 		}
 	}
 }
