@@ -260,3 +260,33 @@ func TestAskerIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// What is asked for is a part of the question: leave to read is none to delete.
+func TestAskerTellsOperationsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsking(t)
+		ask := func(operation string) <-chan proxy.Leave {
+			e := heldCall("POST", "/")
+			e.Operation = operation
+			out := make(chan proxy.Leave, 1)
+			go func() { out <- a.ask(t.Context(), e, func() {}) }()
+			synctest.Wait()
+			return out
+		}
+		get, drop := ask("GetItem"), ask("DeleteTable")
+		if q := a.front(); q.Path != "/ GetItem" || q.Waiting != 1 || !strings.HasPrefix(q.Reason, "w allows every operation at this path; ") {
+			t.Errorf("asked is %+v", q)
+		}
+		if said := a.press("s"); said != "POST api.example.test/ GetItem is allowed for this session" {
+			t.Errorf("said %q", said)
+		}
+		a.want(get, true, "for the session")
+		a.waits(drop)
+		a.want(ask("GetItem"), true, "for the session")
+		a.press("d")
+		a.want(drop, false, "refused")
+		a.waits(ask("DeleteTable"))
+		a.detach()
+		synctest.Wait()
+	})
+}
