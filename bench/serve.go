@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -178,6 +179,7 @@ func serveAgentvault(l net.Listener) (pem string, written *os.File, bus *event.B
 	authority := must(ca.New("bench", nil))
 	dir := must(os.MkdirTemp("", "agentvault-bench-"))
 	events := must(event.OpenLog(dir, "bench"))
+	events.SetPart(math.MaxInt64, nil) // it is read through one open file
 	written = must(os.Open(events.Path()))
 	_ = os.RemoveAll(dir) // the open files remain
 	bus = new(event.Bus)
