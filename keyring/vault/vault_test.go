@@ -59,7 +59,7 @@ func wantError(t *testing.T, err, want error, text, hint string) {
 }
 
 func TestConformance(t *testing.T) {
-	for _, engine := range []string{"old/", "secret/", "team/kv/"} {
+	for _, engine := range []string{"old/", "secret/", "team/kv/", "aws/"} {
 		t.Run(engine, func(t *testing.T) {
 			keyringtest.Run(t, func(t *testing.T) keyringtest.Fixture { return world(t, engine) })
 		})
