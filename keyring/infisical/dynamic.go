@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	sdk "github.com/infisical/go-sdk"
@@ -19,14 +18,7 @@ import (
 )
 
 // lease is what a dynamic secret issued for this session.
-type lease struct {
-	dynamic
-	id   string
-	data map[string]any
-
-	leasing.Life           // guarded by the backend's mu
-	checked      time.Time // when the server last vouched for it; likewise
-}
+type lease = leasing.Lease[dynamic]
 
 // dynamic is a dynamic secret.
 type dynamic struct {
@@ -45,24 +37,26 @@ func (b *Backend) getDynamic(ctx context.Context, ref keyring.Ref) (keyring.Item
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	l, err := b.takes.Do(ctx, b.ctx, fmt.Sprint(d), func(ctx context.Context) (*lease, error) {
-		if l := b.held(d); l != nil && b.good(ctx, l) {
-			return l, nil
-		}
-		return b.take(ctx, d)
-	})
+	l, err := b.leases.Get(ctx, fmt.Sprint(d), func(*lease) bool { return true }, func(ctx context.Context) (*lease, error) { return b.take(ctx, d) })
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	item, err := pick(l.data, ref.Field)
+	item, err := pick(l.Data, ref.Field)
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	item.Version, item.Expires = l.id, l.Until
-	item.Lease = fmt.Sprintf("delete the lease %s of %s in the project %s, environment %s, folder %s", l.id, l.name, l.project, l.env, l.path)
+	item.Version, item.Expires = l.ID, b.leases.Until(l)
+	item.Lease = fmt.Sprintf("delete the lease %s of %s in the project %s, environment %s, folder %s", l.ID, d.name, d.project, d.env, d.path)
 	return item, nil
+}
+
+// newLeases returns the leases of a session, of which there are none yet.
+func (b *Backend) newLeases() *leasing.Set[dynamic] {
+	return leasing.NewSet(b.ctx, leasing.Server[dynamic]{
+		Renew:  b.renew,
+		Gone:   func(err error) bool { return errors.Is(err, keyring.ErrNotFound) },
+		Revoke: b.revoke,
+	})
 }
 
 // dynamic reads a ref. Its project is a slug: Infisical's API of dynamic secrets knows no ids,
@@ -78,47 +72,9 @@ func (b *Backend) dynamic(ref keyring.Ref) (dynamic, error) {
 	return dynamic{p, ref.Name, ref.Params.Get("ttl")}, err
 }
 
-// held returns the newest lease for d.
-func (b *Backend) held(d dynamic) *lease {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range slices.Backward(b.leases) {
-		if l.dynamic == d {
-			return l
-		}
-	}
-	return nil
-}
-
-// good asks whether l is still there and will be for a while, by renewing it: the resolver asks again after a
-// credential was refused, and somebody may have deleted the lease. In doubt it is.
-func (b *Backend) good(ctx context.Context, l *lease) bool {
-	b.mu.Lock()
-	ending, fresh := l.Ending(), time.Since(l.checked) < leasing.Together
-	b.mu.Unlock()
-	if ending || fresh {
-		return !ending
-	}
-	if err := b.renew(ctx, l); errors.Is(err, keyring.ErrNotFound) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.leases = slices.DeleteFunc(b.leases, func(o *lease) bool { return o == l })
-		return false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !l.Ending()
-}
-
 // take leases the dynamic secret anew.
 func (b *Backend) take(ctx context.Context, d dynamic) (*lease, error) {
-	b.mu.Lock()
-	released := b.released
-	b.mu.Unlock()
-	if released { // Release waits for what began before it
-		return nil, leasing.ErrReleased
-	}
-	l, err := call(ctx, b, func(c client, access keyring.Secret) (*lease, error) {
+	return call(ctx, b, func(c client, access keyring.Secret) (*lease, error) {
 		data, _, got, err := c.DynamicSecrets().Leases().Create(sdk.CreateDynamicSecretLeaseOptions{
 			DynamicSecretName: d.name, ProjectSlug: d.project, EnvironmentSlug: d.env, SecretPath: d.path, TTL: d.ttl,
 			Config: map[string]any{},
@@ -130,71 +86,27 @@ func (b *Backend) take(ctx context.Context, d dynamic) (*lease, error) {
 		if len(data) == 0 || keyring.CheckName(got.Id) != nil {
 			return nil, fmt.Errorf("the answer is not a lease; is the site URL right? %w", keyring.ErrUnavailable)
 		}
-		return &lease{dynamic: d, id: got.Id, data: data, Life: leasing.NewLife(time.Until(got.ExpireAt)), checked: time.Now()}, nil
+		return &lease{Of: d, ID: got.Id, Data: data, Given: time.Until(got.ExpireAt), Renewable: true}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leases = append(slices.DeleteFunc(b.leases, func(o *lease) bool { return o.Over() }), l)
-	if !b.released {
-		b.tasks.Go(func() {
-			leasing.Keep(b.ctx, func() time.Time {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				return l.Until
-			}, func(ctx context.Context) error { return b.renew(ctx, l) })
-		})
-	}
-	return l, nil
 }
 
 // renew prolongs l, up to the longest life that the dynamic secret allows.
-func (b *Backend) renew(ctx context.Context, l *lease) error {
-	until, err := call(ctx, b, func(c client, access keyring.Secret) (time.Time, error) {
+func (b *Backend) renew(ctx context.Context, l *lease) (time.Time, error) {
+	return call(ctx, b, func(c client, access keyring.Secret) (time.Time, error) {
 		got, err := c.DynamicSecrets().Leases().RenewById(sdk.RenewDynamicSecretLeaseOptions{
-			LeaseId: l.id, ProjectSlug: l.project, EnvironmentSlug: l.env, SecretPath: l.path, TTL: l.ttl,
+			LeaseId: l.ID, ProjectSlug: l.Of.project, EnvironmentSlug: l.Of.env, SecretPath: l.Of.path, TTL: l.Of.ttl,
 		})
 		if err != nil {
 			return time.Time{}, c.explain(err, access)
 		}
 		return got.ExpireAt, nil
 	})
-	if err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l.checked = time.Now()
-	if !until.IsZero() {
-		l.Until = until
-	}
-	return nil
 }
 
 // giveBack deletes every lease, and returns what is left.
-func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
-	b.mu.Lock()
-	leases := slices.Clone(b.leases)
-	b.mu.Unlock()
-	errs := make([]error, len(leases))
-	var wg sync.WaitGroup
-	for i, l := range leases {
-		wg.Go(func() { errs[i] = b.revoke(ctx, l) })
-	}
-	wg.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leases = nil
-	var left []keyring.Leftover
-	for i, l := range leases {
-		if errs[i] == nil || errors.Is(errs[i], keyring.ErrNotFound) || l.Over() {
-			l.data = nil
-			continue
-		}
-		b.leases = append(b.leases, l)
-		left = append(left, keyring.Leftover{Ref: l.ref(), Until: l.Until, Err: errs[i]})
+func (b *Backend) giveBack(ctx context.Context) (left []keyring.Leftover) {
+	for _, l := range b.leases.Revoke(ctx) {
+		left = append(left, keyring.Leftover{Ref: l.Lease.Of.ref(), Until: l.Until, Err: l.Err})
 	}
 	return left
 }
@@ -202,14 +114,17 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 func (b *Backend) revoke(ctx context.Context, l *lease) error {
 	_, err := call(ctx, b, func(c client, access keyring.Secret) (struct{}, error) {
 		_, err := c.DynamicSecrets().Leases().DeleteById(sdk.DeleteDynamicSecretLeaseOptions{
-			LeaseId: l.id, ProjectSlug: l.project, EnvironmentSlug: l.env, SecretPath: l.path,
+			LeaseId: l.ID, ProjectSlug: l.Of.project, EnvironmentSlug: l.Of.env, SecretPath: l.Of.path,
 		})
 		if err != nil {
 			err = c.explain(err, access)
 		}
 		return struct{}{}, err
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, keyring.ErrNotFound):
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer in time: %w", keyring.ErrUnavailable)
 	}
 	return err

@@ -76,14 +76,12 @@ type Backend struct {
 
 	ctx    context.Context // ends with Release; renewals and shared calls hang on it
 	cancel context.CancelFunc
-	tasks  sync.WaitGroup // renewals
-	takes  leasing.Flights[*lease]
+	leases *leasing.Set[dynamic]
 	reads  leasing.Flights[*folder]
 
-	mu       sync.Mutex // guards what follows, the times in leases, and what was given in folders
+	mu       sync.Mutex // guards what follows, and what was given in folders
 	folders  map[place]*folder
 	retired  []*folder // replaced by others
-	leases   []*lease  // all that were taken and not given back
 	released bool
 }
 
@@ -118,6 +116,7 @@ func New(c Config) *Backend {
 		metadata: &http.Transport{DialContext: c.Dial, DisableKeepAlives: true},
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.leases = b.newLeases()
 	return b
 }
 
@@ -127,10 +126,10 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Lock()
 	b.released = true
 	b.mu.Unlock()
-	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
+	b.leases.Stop(ctx)
 	b.cancel()
 	b.reads.Wait(ctx) // a connection that is being made for one is given up when nobody waits for it
-	b.tasks.Wait()
+	b.leases.Wait()
 	return b.giveBack(ctx)
 }
 

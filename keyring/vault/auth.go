@@ -78,7 +78,7 @@ func (b *Backend) adopt(t *token, renewable bool) {
 			renewable = b.inspect(t)
 		}
 		if renewable {
-			b.keep(&t.Life, func(ctx context.Context) (time.Duration, error) { return b.renewToken(ctx, t) })
+			b.keep(t)
 		}
 	})
 }

@@ -14,93 +14,56 @@ import (
 	"agentvault/keyring/internal/leasing"
 )
 
-// lease is what an engine issued for this session.
-type lease struct {
-	path      string
-	id        string // empty: nothing to renew or to revoke
-	data      map[string]any
-	token     *token // whose end is the lease's end as well
-	renewable bool
-
-	leasing.Life           // guarded by the backend's mu
-	checked      time.Time // when the server last vouched for it; likewise
+// of is what we have to know of a lease.
+type of struct {
+	path  string
+	token *token // whose end is the lease's end as well
 }
 
-// readLease gets a field of a lease of this session, which it takes where there is none.
+type lease = leasing.Lease[of]
+
+// newLeases returns the leases of a session, of which there are none yet.
+func (b *Backend) newLeases() *leasing.Set[of] {
+	return leasing.NewSet(b.ctx, leasing.Server[of]{
+		Renew: b.renewLease,
+		Vouch: func(ctx context.Context, l *lease) error {
+			return b.call(ctx, l.Of.token, "sys/leases/lookup", map[string]any{"lease_id": l.ID})
+		},
+		Gone: func(err error) bool { return errors.Is(err, errRequest) || errors.Is(err, keyring.ErrNotFound) },
+		Revoke: func(ctx context.Context, l *lease) error {
+			return b.revoke(ctx, l.Of.token, "sys/leases/revoke", map[string]any{"lease_id": l.ID, "sync": true})
+		},
+	})
+}
+
+// readLease gets a field of a lease of this session, which it takes where there is none. One
+// that was taken with another token ends when that does.
 func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (keyring.Item, error) {
-	l, err := b.takes.Do(ctx, b.ctx, ref.Name, func(ctx context.Context) (*lease, error) {
-		if l := b.held(t, ref.Name); l != nil && b.good(ctx, l) {
-			return l, nil
-		}
+	l, err := b.leases.Get(ctx, ref.Name, func(l *lease) bool { return l.Of.token == t }, func(ctx context.Context) (*lease, error) {
 		return b.take(ctx, t, ref.Name)
 	})
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	item, err := pick(l.data, ref.Field)
+	item, err := pick(l.Data, ref.Field)
 	if err != nil {
 		return keyring.Item{}, err
 	}
+	item.Version, item.Expires = l.ID, b.leases.Until(l)
+	if l.ID == "" {
+		return item, nil
+	}
+	item.Lease = cmp.Or(b.command(l.ID), "revoke the lease of "+l.Of.path)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	item.Version, item.Expires = l.id, l.Until
-	if l.id != "" {
-		item.Lease = cmp.Or(b.command(l.id), "revoke the lease of "+l.path)
-	}
-	if end := l.token.Until; l.id != "" && !end.IsZero() && (item.Expires.IsZero() || end.Before(item.Expires)) {
+	if end := l.Of.token.Until; !end.IsZero() && (item.Expires.IsZero() || end.Before(item.Expires)) {
 		item.Expires = end
 	}
 	return item, nil
 }
 
-// held returns the newest lease for path, if it was taken with t: with another token, it ends
-// when that does.
-func (b *Backend) held(t *token, path string) *lease {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range slices.Backward(b.leases) {
-		if l.path == path {
-			if l.token != t {
-				return nil
-			}
-			return l
-		}
-	}
-	return nil
-}
-
-// good asks whether l is still there and will be for a while: the resolver asks again after a credential was
-// refused, and an operator may have revoked it. In doubt it is.
-func (b *Backend) good(ctx context.Context, l *lease) bool {
-	b.mu.Lock()
-	ending, fresh := l.Ending(), time.Since(l.checked) < leasing.Together
-	b.mu.Unlock()
-	if ending || fresh {
-		return !ending
-	}
-	var err error
-	if l.renewable {
-		err = b.renew(ctx, l)
-	} else if _, err = b.as(l.token.value).WriteWithContext(ctx, "sys/leases/lookup", map[string]any{"lease_id": l.id}); err != nil {
-		err = explain(ctx, err, l.token.value)
-	}
-	if errors.Is(err, errRequest) || errors.Is(err, keyring.ErrNotFound) {
-		b.forget(l)
-		return false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err == nil {
-		l.checked = time.Now()
-	}
-	return !l.Ending()
-}
-
 // take asks the engine for a new lease.
 func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, error) {
-	if _, err := b.usable(nil); err != nil { // Release waits for what began before it
-		return nil, err
-	}
 	s, err := b.as(t.value).ReadWithContext(ctx, path)
 	switch {
 	case err != nil:
@@ -110,66 +73,38 @@ func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, erro
 	case s == nil || len(s.Data) == 0:
 		return nil, keyring.ErrNotFound
 	}
-	l := &lease{path: path, id: s.LeaseID, data: s.Data, token: t, renewable: s.Renewable}
-	if l.id == "" { // its lease_duration is advice only
-		return l, nil
-	}
-	l.Life, l.checked = leasing.NewLife(seconds(s.LeaseDuration)), time.Now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leases = append(slices.DeleteFunc(b.leases, func(o *lease) bool { return o.Over() }), l)
-	if l.renewable && !b.released {
-		b.tasks.Go(func() {
-			b.keep(&l.Life, func(ctx context.Context) (time.Duration, error) { return b.renewLease(ctx, l) })
-		})
+	l := &lease{Of: of{path, t}, ID: s.LeaseID, Data: s.Data, Renewable: s.Renewable}
+	if l.ID != "" { // otherwise its lease_duration is advice only
+		l.Given = seconds(s.LeaseDuration)
 	}
 	return l, nil
 }
 
-func (b *Backend) forget(l *lease) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leases = slices.DeleteFunc(b.leases, func(o *lease) bool { return o == l })
-}
-
-// renew prolongs l by what it was first given.
-func (b *Backend) renew(ctx context.Context, l *lease) error {
-	left, err := b.renewLease(ctx, l)
-	if err == nil {
-		b.extend(&l.Life, left)
-	}
-	return err
-}
-
-func (b *Backend) renewLease(ctx context.Context, l *lease) (time.Duration, error) {
-	s, err := b.as(l.token.value).WriteWithContext(ctx, "sys/leases/renew",
-		map[string]any{"lease_id": l.id, "increment": int(l.Given / time.Second)})
+// renewLease prolongs l by what it was first given.
+func (b *Backend) renewLease(ctx context.Context, l *lease) (time.Time, error) {
+	s, err := b.as(l.Of.token.value).WriteWithContext(ctx, "sys/leases/renew",
+		map[string]any{"lease_id": l.ID, "increment": int(l.Given / time.Second)})
 	if err != nil {
-		return 0, explain(ctx, err, l.token.value)
+		return time.Time{}, explain(ctx, err, l.Of.token.value)
 	}
 	if s == nil {
-		return 0, errRequest
+		return time.Time{}, errRequest
 	}
-	return seconds(s.LeaseDuration), nil
+	return time.Now().Add(seconds(s.LeaseDuration)), nil
 }
 
-// extend notes a new end; what it was first given for stays the measure.
-func (b *Backend) extend(l *leasing.Life, left time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l.Until = time.Now().Add(left)
-}
-
-// keep renews l until the backend is released.
-func (b *Backend) keep(l *leasing.Life, renew func(context.Context) (time.Duration, error)) {
+// keep renews what a token has left until the backend is released.
+func (b *Backend) keep(t *token) {
 	leasing.Keep(b.ctx, func() time.Time {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return l.Until
+		return t.Until
 	}, func(ctx context.Context) error {
-		left, err := renew(ctx)
+		left, err := b.renewToken(ctx, t)
 		if err == nil {
-			b.extend(l, left)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			t.Until = time.Now().Add(left) // what it was first given for stays the measure
 		}
 		return err
 	})
@@ -177,40 +112,28 @@ func (b *Backend) keep(l *leasing.Life, renew func(context.Context) (time.Durati
 
 // giveBack revokes every lease and then every token of ours, which takes with it what was
 // leased with it. It returns what is left.
-func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
+func (b *Backend) giveBack(ctx context.Context) (left []keyring.Leftover) {
+	leases := b.leases.Revoke(ctx)
 	b.mu.Lock()
-	leases, tokens := slices.Clone(b.leases), slices.Clone(b.tokens)
+	tokens := slices.Clone(b.tokens)
 	b.mu.Unlock()
-	if len(leases) == 0 && len(tokens) == 0 {
-		return nil
-	}
-	errs := make([]error, len(leases))
-	var wg sync.WaitGroup
-	for i, l := range leases {
-		wg.Go(func() {
-			errs[i] = b.revoke(ctx, l.token, "sys/leases/revoke", map[string]any{"lease_id": l.id, "sync": true})
-		})
-	}
-	wg.Wait()
 	gone := make([]bool, len(tokens))
+	var wg sync.WaitGroup
 	for i, t := range tokens {
 		wg.Go(func() { gone[i] = b.revoke(ctx, t, "auth/token/revoke-self", map[string]any{}) == nil })
 	}
 	wg.Wait()
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leases, b.tokens = nil, nil
-	var left []keyring.Leftover
-	for i, l := range leases {
-		parent := slices.Index(tokens, l.token)
-		if errs[i] == nil || l.Over() || parent >= 0 && gone[parent] {
-			l.data = nil
+	for _, l := range leases {
+		if i := slices.Index(tokens, l.Lease.Of.token); i >= 0 && gone[i] {
+			l.Lease.Data = nil
+			b.leases.Forget(l.Lease)
 			continue
 		}
-		b.leases = append(b.leases, l)
-		left = append(left, keyring.Leftover{Ref: "vault:" + l.path, Until: l.Until, Err: errs[i], Command: b.command(l.id)})
+		left = append(left, keyring.Leftover{Ref: "vault:" + l.Lease.Of.path, Until: l.Until, Err: l.Err, Command: b.command(l.Lease.ID)})
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = nil
 	for i, t := range tokens {
 		if !gone[i] { // a token that nobody renews ends by itself, and holds no more than the leases above
 			b.tokens = append(b.tokens, t)
@@ -219,12 +142,15 @@ func (b *Backend) giveBack(ctx context.Context) []keyring.Leftover {
 	return left
 }
 
-func (b *Backend) revoke(ctx context.Context, t *token, path string, body map[string]any) error {
-	_, err := b.as(t.value).WriteWithContext(ctx, path, body)
-	if err == nil {
-		return nil
+func (b *Backend) call(ctx context.Context, t *token, path string, body map[string]any) error {
+	if _, err := b.as(t.value).WriteWithContext(ctx, path, body); err != nil {
+		return explain(ctx, err, t.value)
 	}
-	err = explain(ctx, err, t.value)
+	return nil
+}
+
+func (b *Backend) revoke(ctx context.Context, t *token, path string, body map[string]any) error {
+	err := b.call(ctx, t, path, body)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no answer in time: %w", keyring.ErrUnavailable)
 	}

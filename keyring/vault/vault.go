@@ -85,7 +85,7 @@ type Backend struct {
 	base   *http.Transport // set by connect
 	ctx    context.Context // ends with Close; renewals and shared calls hang on it
 	cancel context.CancelFunc
-	tasks  sync.WaitGroup // renewals
+	tasks  sync.WaitGroup // renewals of tokens
 
 	connectOnce sync.Once
 	client      *api.Client
@@ -94,14 +94,13 @@ type Backend struct {
 
 	logins leasing.Flights[*token]
 	asks   leasing.Flights[mount]
-	takes  leasing.Flights[*lease]
+	leases *leasing.Set[of]
 
-	mu       sync.Mutex // guards what follows, and the times in tokens and leases
+	mu       sync.Mutex // guards what follows, and the times in tokens
 	current  *token
 	tokens   []*token       // those that we obtained, to be revoked
 	secretID keyring.Secret // the unwrapped one
 	mounts   []mount
-	leases   []*lease // all that were taken and not given back
 	released bool
 }
 
@@ -120,6 +119,7 @@ func New(c Config) *Backend {
 	}
 	b := &Backend{c: c}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.leases = b.newLeases()
 	return b
 }
 
@@ -176,11 +176,12 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	b.mu.Lock()
 	b.released = true
 	b.mu.Unlock()
-	b.takes.Wait(ctx) // an answer that is on its way may bring a lease
+	b.leases.Stop(ctx)
 	b.cancel()
 	b.logins.Wait(ctx)
 	b.asks.Wait(ctx)
 	b.tasks.Wait()
+	b.leases.Wait()
 	return b.giveBack(ctx)
 }
 

@@ -1,5 +1,5 @@
-// Package leasing has what backends that lease for a session share: how long a thing lives,
-// how it is kept alive, and one call for all who wait for the same thing.
+// Package leasing has what backends that lease for a session share: the leases themselves (Set),
+// how long a thing lives, how it is kept alive, and one call for all who wait for the same thing.
 package leasing
 
 import (
