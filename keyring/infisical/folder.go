@@ -95,13 +95,18 @@ func first(values ...string) string {
 // all who ask for a key of it within moments, and who asks for the same key again wants to
 // know what has become of it: that is the next reading, for all of them.
 func (b *Backend) folder(ctx context.Context, p place, key string) (*folder, error) {
-	b.mu.Lock()
-	f := b.folders[p]
-	good := f != nil && (f.alone || !f.given[key] && time.Since(f.checked) < leasing.Together)
-	b.mu.Unlock()
-	if !good {
+	f, good := b.untaken(p, key)
+	for seen := f; !good; good = f != seen {
 		var err error
-		if f, err = b.reads.Do(ctx, b.ctx, fmt.Sprint(p), func(ctx context.Context) (*folder, error) { return b.read(ctx, p) }); err != nil {
+		f, err = b.reads.Do(ctx, b.ctx, fmt.Sprint(p), func(ctx context.Context) (*folder, error) {
+			// Another's reading may have ended since the leader of this one looked. Who
+			// looked after that, and joins for a key that it has given, is not answered by it.
+			if f, good := b.untaken(p, key); good {
+				return f, nil
+			}
+			return b.read(ctx, p)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -109,6 +114,14 @@ func (b *Backend) folder(ctx context.Context, p place, key string) (*folder, err
 	defer b.mu.Unlock()
 	f.given[key] = true
 	return f, nil
+}
+
+// untaken is the last reading of p, and whether it can answer who asks for key.
+func (b *Backend) untaken(p place, key string) (f *folder, good bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f = b.folders[p]
+	return f, f != nil && (f.alone || !f.given[key] && time.Since(f.checked) < leasing.Together)
 }
 
 // read asks for the whole folder, or whether it is still the one that we have.
