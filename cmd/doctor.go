@@ -62,6 +62,7 @@ func doctor(ctx context.Context, env Env) error {
 		line("secret file", nil, "not used yet; it would be "+store)
 	}
 	if removed := session.Sweep(""); len(removed) > 0 {
+		livingFeeds(env)
 		line("leftovers", nil, fmt.Sprintf("removed the folders of %d sessions that were killed", len(removed)))
 	}
 	tellUnreturned(env, func(format string, args ...any) { line("leases", fmt.Errorf(format, args...), "") })

@@ -133,3 +133,24 @@ func TestFeedIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What kill -9 leaves of a session is no session; the sockets of those that live stay.
+func TestDeadFeedsAreRemoved(t *testing.T) {
+	l, env := newFed(t)
+	dead := strings.TrimSuffix(l.feed.path, "7f3a00"+feedSuffix) + "dead00"
+	for _, suffix := range []string{feedSuffix, refreshSuffix} {
+		s, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead + suffix, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SetUnlinkOnClose(false)
+		_ = s.Close()
+	}
+	if living := livingFeeds(env); len(living) != 1 || living[0] != l.feed.path {
+		t.Errorf("living: %q", living)
+	}
+	left, err := os.ReadDir(feedDir(env))
+	if err != nil || len(left) != 2 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}

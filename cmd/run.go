@@ -96,6 +96,7 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 	starting, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if len(session.Sweep("")) > 0 {
+		livingFeeds(env)
 		tellUnreturned(env, func(format string, args ...any) {
 			fmt.Fprintf(env.Stderr, "agentvault: %s\n", printable(fmt.Sprintf(format, args...)))
 		})

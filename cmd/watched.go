@@ -133,10 +133,10 @@ func (w *watched) standing() []event.Service {
 
 func feedName(socket string) string { return strings.TrimSuffix(filepath.Base(socket), feedSuffix) }
 
-// findFeed looks for living sessions; sockets of dead ones are removed on the way.
-func findFeed(env Env, id string) (string, error) {
+// livingFeeds are the sockets of living sessions. Those of dead ones are removed: only kill -9
+// leaves them.
+func livingFeeds(env Env) (living []string) {
 	sockets, _ := filepath.Glob(filepath.Join(feedDir(env), "*"+feedSuffix))
-	var found []string
 	for _, s := range sockets {
 		c, err := net.Dial("unix", s)
 		if err != nil {
@@ -145,6 +145,15 @@ func findFeed(env Env, id string) (string, error) {
 			continue
 		}
 		_ = c.Close()
+		living = append(living, s)
+	}
+	return living
+}
+
+// findFeed looks for a living session.
+func findFeed(env Env, id string) (string, error) {
+	var found []string
+	for _, s := range livingFeeds(env) {
 		if id == "" || strings.HasPrefix(feedName(s), shortID(id)) {
 			found = append(found, s)
 		}
