@@ -147,7 +147,7 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 		return Answer{}, ""
 	}
 	if s.ClientCert {
-		pool, err := x.proxy.certified.pool(s.Name, value)
+		pool, err := x.proxy.certified.pool(s.Name, value, x.proxy.now())
 		if err != nil {
 			return injectAnswer(s, err)
 		}
@@ -160,6 +160,12 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	if _, owner := injector.(inject.Owner); owner {
 		found = nil // the injector deals with the placeholder itself
 	}
+	if len(found) > 0 {
+		var err error
+		if found, err = inject.DropOthers(out, found, injector); err != nil {
+			return injectAnswer(s, err)
+		}
+	}
 	for _, f := range found {
 		if !f.Credential(injector) && !s.Search.Allows(f) {
 			return misplaced(s, f), event.Denied
@@ -170,7 +176,6 @@ func (x *exchange) put(out *http.Request) (Answer, event.Verdict) {
 	}
 	if len(found) > 0 {
 		where = places(found)
-		inject.DropOthers(out, found)
 	}
 	if len(found) == 0 {
 		slot, err := injector.Inject(out, value)

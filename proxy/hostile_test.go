@@ -126,11 +126,43 @@ func TestPlaceholderAsContent(t *testing.T) {
 
 // Two credentials in one request would let the child choose who sees the other.
 func TestOneAccount(t *testing.T) {
-	var seen http.Header
-	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) { seen = r.Header }})
-	s.get("/?access_token="+placeholder, "Authorization", "Bearer own", "Private-Token", "own")
-	if seen.Get("Authorization") != "" || seen.Get("Private-Token") != "" {
-		t.Errorf("the upstream saw %v", seen)
+	for _, tt := range []struct {
+		name   string
+		inject inject.Injector
+		target string
+		header []string
+		want   string // what the upstream saw of both
+	}{
+		{"in the query, others in headers", inject.Bearer{}, "/?access_token=P", []string{"Authorization", "Bearer own", "Private-Token", "own"}, "/?access_token=S map[]"},
+		{"the parameter twice", inject.Bearer{}, "/?access_token=own&access_token=P&a=1&Access_Token=own", nil, "/?access_token=S&a=1 map[]"},
+		{"the header twice", inject.Bearer{}, "/", []string{"X-Api-Key", "own", "X-Api-Key", "P", "X_Api_Key", "own"}, "/ map[X-Api-Key:[S]]"},
+		{"in the service's own header as well", inject.Header{Name: "X-Custom"}, "/", []string{"Authorization", "Bearer P", "X-Custom", "own", "x_custom", "own"}, "/ map[Authorization:[Bearer S]]"},
+		{"in the service's own parameter as well", inject.Query{Name: "sig"}, "/?sig=own&b=2&SIG[]=own", []string{"Authorization", "Bearer P"}, "/?b=2 map[Authorization:[Bearer S]]"},
+		{"in the service's own cookie as well", inject.Cookie{Name: "sid"}, "/", []string{"X-Api-Key", "P", "Cookie", "a=1; sid=own; b=2", "Cookie", "sid=own"}, "/ map[Cookie:[a=1; b=2] X-Api-Key:[S]]"},
+		{"the cookie twice", inject.Cookie{Name: "sid"}, "/", []string{"Cookie", "sid=own; a=1; sid=P"}, "/ map[Cookie:[a=1; sid=S]]"},
+		{"what is no credential stays", inject.Query{Name: "key"}, "/?key=P&q=own&keys=own", []string{"X-Custom", "own"}, "/?key=S&q=own&keys=own map[X-Custom:[own]]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen string
+			s := start(t, options{change: func(s *Service) { s.Inject = tt.inject }, handler: func(w http.ResponseWriter, r *http.Request) {
+				for _, usual := range []string{"Accept-Encoding", "User-Agent"} {
+					r.Header.Del(usual)
+				}
+				seen = fmt.Sprint(r.URL, " ", r.Header)
+			}})
+			var header []string
+			for _, h := range tt.header {
+				header = append(header, strings.Replace(h, "P", placeholder, strings.Count(h, "P")-strings.Count(h, "Private")))
+			}
+			resp, body := s.get(strings.Replace(tt.target, "P", placeholder, 1), header...)
+			if want := strings.Replace(tt.want, "S", sentinel, 1); resp.StatusCode != 200 || seen != want {
+				t.Errorf("%s %s: the upstream saw %s, want %s", resp.Status, body, seen, want)
+			}
+		})
+	}
+	s := start(t, options{change: func(s *Service) { s.Inject = inject.Query{Name: "key"} }, handler: func(http.ResponseWriter, *http.Request) { t.Error("reached the upstream") }})
+	if resp, body := s.get("/?a=1;key=own&key=" + placeholder); code(t, resp, body) != CodeInject {
+		t.Errorf("a semicolon: %s %s", resp.Status, body)
 	}
 }
 

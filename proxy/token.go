@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -74,25 +75,33 @@ type certified struct {
 	upstream Upstream
 
 	mu    sync.Mutex
-	pools map[[sha256.Size]byte]*transports // by service and certificate
+	pools map[[sha256.Size]byte]certifiedPool // by service and certificate
 }
 
-func (c *certified) pool(service string, secret keyring.Secret) (*transports, error) {
+type certifiedPool struct {
+	*transports
+	cert tls.Certificate
+}
+
+func (c *certified) pool(service string, secret keyring.Secret, now time.Time) (*transports, error) {
 	key := sha256.Sum256([]byte(service + "\x00" + secret.Reveal()))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t, ok := c.pools[key]; ok {
-		return t, nil
+	if p, ok := c.pools[key]; ok {
+		return p.transports, inject.CheckExpiry(p.cert, now)
 	}
 	cert, err := inject.ClientCertificate(secret)
+	if err == nil {
+		err = inject.CheckExpiry(cert, now)
+	}
 	if err != nil {
 		return nil, err
 	}
 	t := newTransports(c.upstream, cert)
 	if c.pools == nil {
-		c.pools = make(map[[sha256.Size]byte]*transports)
+		c.pools = make(map[[sha256.Size]byte]certifiedPool)
 	}
-	c.pools[key] = t
+	c.pools[key] = certifiedPool{t, cert}
 	return t, nil
 }
 

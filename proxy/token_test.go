@@ -126,4 +126,18 @@ func TestClientCertificate(t *testing.T) {
 			}
 		}
 	}
+	s := start(t, options{
+		change: func(s *Service) { s.ClientCert, s.Inject = true, inject.None{} },
+		config: func(c *Config) {
+			c.Secrets.(*fakeSecrets).item.Value = keyring.NewSecret(pair)
+			c.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+		},
+		handler: func(http.ResponseWriter, *http.Request) { t.Error("an expired certificate was presented") },
+		askCert: true,
+	})
+	for range 2 {
+		if resp, body := s.get("/"); code(t, resp, body) != CodeInject || !strings.Contains(body, "has expired on") {
+			t.Errorf("expired: %s %s", resp.Status, body)
+		}
+	}
 }

@@ -22,8 +22,8 @@ const maxBody = 1 << 20
 // of application/x-www-form-urlencoded, and as text fields of multipart/form-data.
 //
 // A field of JSON is a dotted path, `auth.client_secret`; a number names an element of
-// a list and `*` all of them. Names compare exactly, after JSON's own escapes. Every
-// copy of a field is replaced, whatever its value was, and all other bytes stay. Where
+// a list and `*` all of them. Names compare exactly, after JSON's own escapes; a second one
+// in other letters is refused. Every copy of a field is replaced, whatever its value was, and all other bytes stay. Where
 // no field is present the error is ErrNoSlot: nothing is added to a body.
 //
 // Refused are bodies beyond 1 MiB, compressed ones, those with a digest in the header,
@@ -184,9 +184,12 @@ func editMultipart(body []byte, boundary string, fields []string, v string) ([]b
 		return nil, "", err
 	}
 	var edits []splice
-	hit := ""
+	hit, odd := "", ""
 	for _, p := range parts {
 		if p.file || !slices.Contains(fields, p.name) {
+			if !p.file && slices.ContainsFunc(fields, func(f string) bool { return strings.EqualFold(f, p.name) }) {
+				odd = p.name
+			}
 			continue
 		}
 		if p.encoded {
@@ -196,6 +199,9 @@ func editMultipart(body []byte, boundary string, fields []string, v string) ([]b
 			hit = p.name
 		}
 		edits = append(edits, splice{p.from, p.to, v})
+	}
+	if odd != "" && hit != "" {
+		return nil, "", otherLetters(odd)
 	}
 	return applySplices(body, edits), hit, nil
 }

@@ -26,7 +26,7 @@ func TestBody(t *testing.T) {
 	for _, tt := range []struct{ name, fields, contentType, in, want, where string }{
 		{"top level", "secret", jsonType, `{ "id":1.0, "secret" : "child" }`, `{ "id":1.0, "secret" : ` + j + ` }`, "body secret"},
 		{"dotted", "auth.secret", "application/vnd.x+json; charset=UTF-8", `{"auth":{"secret":"a","x":"secret"},"secret":"b"}`, `{"auth":{"secret":` + j + `,"x":"secret"},"secret":"b"}`, "body auth.secret"},
-		{"every copy", "s", jsonType, `{"s":"a","\u0073":"b","S":"c","s":{"deep":[1,"]}"]}}`, `{"s":` + j + `,"\u0073":` + j + `,"S":"c","s":` + j + `}`, "body s"},
+		{"every copy", "s", jsonType, `{"s":"a","\u0073":"b","st":"c","s":{"deep":[1,"]}"]}}`, `{"s":` + j + `,"\u0073":` + j + `,"st":"c","s":` + j + `}`, "body s"},
 		{"copies of the parent", "a.s", jsonType, `{"a":{"s":1},"a":{"s":[]}}`, `{"a":{"s":` + j + `},"a":{"s":` + j + `}}`, "body a.s"},
 		{"every type of value", "*.s", jsonType, `[{"s":null},{"s":true},{"s":-1e5},{"s":"x"},{"s":{}},{"s":[]},{"t":1}]`,
 			`[{"s":` + j + `},{"s":` + j + `},{"s":` + j + `},{"s":` + j + `},{"s":` + j + `},{"s":` + j + `},{"t":1}]`, "body *.s"},
@@ -37,6 +37,7 @@ func TestBody(t *testing.T) {
 		{"form", "client_secret", form, "a=%2f+1&client_secret=child&b&client%5Fsecret=2", "a=%2f+1&client_secret=re%22al%2F%C3%A9%3C%0A%2B&b", "body client_secret"},
 		{"form, two fields", "x,y", form, "y=1&x=2", "y=re%22al%2F%C3%A9%3C%0A%2B&x=re%22al%2F%C3%A9%3C%0A%2B", "body x"},
 		{"not present", "s", jsonType, `{"a":{"s":1}}`, "", ""},
+		{"not present, but in other letters", "s", jsonType, `{"S":1}`, "", ""},
 		{"a scalar in the way", "a.s", jsonType, `{"a":"s"}`, "", ""},
 		{"not an object", "s", jsonType, `"s"`, "", ""},
 		{"no element of that number", "k.s", jsonType, `{"k":["s"]}`, "", ""},
@@ -81,6 +82,9 @@ func TestBodyRefuses(t *testing.T) {
 	big := `{"s":"` + strings.Repeat("x", maxBody) + `"}`
 	for _, tt := range []struct{ name, contentType, extra, body, value, want string }{
 		{"invalid JSON", jsonType, "", `{"s":"a"`, "v", "not valid JSON"},
+		{"other letters beside it", jsonType, "", `{"s":"a","S":"b"}`, "v", "case of its letters"},
+		{"other letters, escaped, before it", jsonType, "", `{"\u0053":"b","s":"a"}`, "v", "case of its letters"},
+		{"multipart, other letters", "multipart/form-data; boundary=b", "", "--b\r\nContent-Disposition: form-data; name=s\r\n\r\nval\r\n--b\r\nContent-Disposition: form-data; name=S\r\n\r\nval\r\n--b--", "v", "case of its letters"},
 		{"two documents", jsonType, "", `{"s":"a"}{"s":"b"}`, "v", "not valid JSON"},
 		{"a byte order mark", jsonType, "", "\ufeff{\"s\":\"a\"}", "v", "not valid JSON"},
 		{"compressed", jsonType, "Content-Encoding: gzip\n", `{"s":"a"}`, "v", "compressed"},

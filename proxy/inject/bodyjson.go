@@ -23,7 +23,15 @@ func editJSON(body []byte, fields []string, v string) ([]byte, string, error) {
 		live = append(live, jsonPath{f, strings.Split(f, ".")})
 	}
 	w.value(live)
+	if w.odd != "" && w.hit != "" {
+		return nil, "", otherLetters(w.odd)
+	}
 	return applySplices(body, w.edits), w.hit, nil
+}
+
+// otherLetters refuses a second field that some origins (Go's among them) take for the same.
+func otherLetters(name string) error {
+	return &problem{"body: " + slotName(name) + ": a second field, whose name differs in the case of its letters alone", "send the field once"}
 }
 
 // jsonPath is what is left of a field's path at some depth.
@@ -40,6 +48,7 @@ type jsonWalker struct {
 	edit  func(value []byte) (text string, ok bool) // what replaces a value, if anything
 	edits []splice
 	hit   string
+	odd   string // a name that is on a path but for the case of its letters
 }
 
 // value steps over one value. live are the paths that lead into it; where one ends
@@ -85,7 +94,13 @@ func (w *jsonWalker) object(live []jsonPath) {
 		name := unquote(w.body[from:w.at])
 		w.space()
 		w.at++ // the colon
-		w.value(under(live, name, false))
+		next := under(live, name, false)
+		for _, p := range live {
+			if p.rest[0] != name && strings.EqualFold(p.rest[0], name) {
+				w.odd = name
+			}
+		}
+		w.value(next)
 	}
 	w.at++
 }

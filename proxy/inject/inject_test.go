@@ -69,6 +69,8 @@ func TestInject(t *testing.T) {
 		{"query in place, the rest byte-exact", Query{"key"}, "", "/p?b=%2f+%zz&key=child&&a=1&b", "/p?b=%2f+%zz&key=s3cret%2Fval%2Bue%3D&&a=1&b", "query key"},
 		{"query appended", Query{"key"}, "", "/p?a=1;c=2&mykey=3", "/p?a=1;c=2&mykey=3&key=s3cret%2Fval%2Bue%3D", "query key"},
 		{"query, every spelling", Query{"key"}, "", "/p?%6bey=1&a=2&KEY=3&key[]=4&key&key%5b0%5d=5&%6B%65%79=6", "/p?key=s3cret%2Fval%2Bue%3D&a=2", "query key"},
+		{"query, as PHP reads it", Query{"api_key"}, "", "/p?api.key=1&api%20key=2&api_key=3&api-key=4", "/p?api_key=s3cret%2Fval%2Bue%3D&api-key=4", "query api_key"},
+		{"query, names without letters", Query{"key"}, "", "/p?=1&+=2&[]=3", "/p?=1&+=2&[]=3&key=s3cret%2Fval%2Bue%3D", "query key"},
 		{"query name to escape", Query{"a&b"}, "", "/?a%26b=1", "/?a%26b=s3cret%2Fval%2Bue%3D", "query a&b"},
 		{"cookie into nothing", Cookie{"sid"}, "", "/", "/\nCookie: sid=" + value, "cookie sid"},
 		{"cookie appended", Cookie{"sid"}, "Cookie: a=1; b=\"2\"\n", "/", "/\nCookie: a=1; b=\"2\"; sid=" + value, "cookie sid"},

@@ -2,6 +2,8 @@ package inject
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -64,22 +66,129 @@ func slotNameOf(in Injector) string {
 	return ""
 }
 
-// DropOthers removes what the child sent in the common credential headers beside the
-// placeholder: two credentials in one request would let the child choose the account that
-// the other one's secret is shown to.
-func DropOthers(req *http.Request, found []Found) {
-	for key := range req.Header {
-		for _, h := range commonHeaders {
-			if sameSlot(key, h) && h != "Sec-Websocket-Protocol" && !standsIn(found, key) {
+// DropOthers removes what the child sent beside the placeholder in the service's own slot,
+// in the places where the placeholder stands, and in the common credential headers: two
+// credentials in one request would let the child choose the account that the other one's
+// secret is shown to. The copies that are to be replaced are what it returns: they may stand
+// on other lines than before.
+func DropOthers(req *http.Request, found []Found, own Injector) ([]Found, error) {
+	found = slices.Clone(found)
+	kind, name := slotKindOf(own), slotNameOf(own)
+	for key, lines := range req.Header {
+		if kind == "header" && sameSlot(key, name) || commonHeader(key) {
+			if kept := standing(found, key, lines); len(kept) > 0 {
+				req.Header[key] = kept
+			} else {
 				delete(req.Header, key)
 			}
 		}
 	}
+	if kind == "cookie" {
+		dropCookies(req, found, name)
+	}
+	var names []string
+	if kind == "query" {
+		names = append(names, name)
+	}
+	return found, dropParams(req, found, names)
 }
 
-func standsIn(found []Found, key string) bool {
+func commonHeader(key string) bool {
+	for _, h := range commonHeaders {
+		if sameSlot(key, h) && h != "Sec-Websocket-Protocol" {
+			return true
+		}
+	}
+	return false
+}
+
+// standing returns the lines of a header that hold a placeholder, and tells found where
+// they are then.
+func standing(found []Found, key string, lines []string) (kept []string) {
+	for i, line := range lines {
+		here := false
+		for n := range found {
+			at := &found[n].slot
+			if (at.kind == inHeader || at.kind == inBasic) && at.key == key && at.line == i {
+				at.line, here = len(kept), true
+			}
+		}
+		if here {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+// dropCookies removes the cookies of that name that hold no placeholder, and tells found
+// where the others are then.
+func dropCookies(req *http.Request, found []Found, name string) {
+	for key, lines := range req.Header {
+		if !sameSlot(key, "Cookie") {
+			continue
+		}
+		var kept []string
+		for i, line := range lines {
+			pieces := strings.Split(line, ";")
+			pieces = slices.DeleteFunc(pieces, func(piece string) bool {
+				got, _, _ := strings.Cut(piece, "=")
+				return strings.Trim(got, " \t") == name && !holdsAny(found, piece)
+			})
+			if line = strings.TrimLeft(strings.Join(pieces, ";"), " \t"); line == "" {
+				continue
+			}
+			for n := range found {
+				if at := &found[n].slot; at.kind == inCookie && at.key == key && at.line == i {
+					at.line = len(kept)
+				}
+			}
+			kept = append(kept, line)
+		}
+		if req.Header[key] = kept; kept == nil {
+			delete(req.Header, key)
+		}
+	}
+}
+
+// dropParams removes the parameters of these names, and of those that hold a placeholder,
+// which hold none.
+func dropParams(req *http.Request, found []Found, names []string) error {
+	raw := req.URL.RawQuery
+	if raw == "" {
+		return nil
+	}
+	pieces := strings.Split(raw, "&")
+	for _, piece := range pieces {
+		if name, _, ok := strings.Cut(piece, "="); ok && holdsAny(found, piece) {
+			if plain, err := url.QueryUnescape(name); err == nil && plain != "" {
+				names = append(names, plain)
+			}
+		}
+	}
+	kept := make([]string, 0, len(pieces))
+	for _, piece := range pieces {
+		drop := false
+		for _, name := range names {
+			same, err := sameParam("query "+slotName(name), piece, name)
+			if err != nil {
+				return err
+			}
+			drop = drop || same && !holdsAny(found, piece)
+		}
+		if !drop {
+			kept = append(kept, piece)
+		}
+	}
+	if len(kept) < len(pieces) {
+		req.URL.RawQuery = strings.Join(kept, "&")
+	}
+	return nil
+}
+
+// holdsAny says that a placeholder that was found stands in a piece.
+func holdsAny(found []Found, piece string) bool {
 	for _, f := range found {
-		if f.slot.kind != inQuery && f.slot.key == key {
+		if countEncoded(piece, f.Placeholder) > 0 {
 			return true
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // appended. All other parameters keep their bytes and their order.
 //
 // A copy is what an origin could read as one: names are compared after percent-decoding,
-// without regard to case (ASP.NET), and `name[]` counts (PHP, Rack). A semicolon, which
+// without regard to case (ASP.NET), `name[]` counts (PHP, Rack), and a dot or a blank is an
+// underscore (PHP). A semicolon, which
 // is a separator to some origins and a part of the value to others, is refused in a
 // parameter that could be ours.
 type Query struct{ Name string }
@@ -102,11 +103,17 @@ func sameParamName(piece, name string) bool {
 		}
 	}
 	got = strings.TrimLeft(got, " ") // PHP trims these
+	if name == "" || got == "" {
+		return got == name
+	}
 	if i := strings.IndexByte(got, '['); i > 0 && !strings.Contains(name, "[") {
 		got = got[:i]
 	}
-	return strings.EqualFold(got, name)
+	return strings.EqualFold(phpName.Replace(got), phpName.Replace(name))
 }
+
+// phpName makes of a name what PHP makes of it.
+var phpName = strings.NewReplacer(".", "_", " ", "_")
 
 // escapeParam writes a space as %20, which every reader of queries and forms decodes.
 func escapeParam(s string) string {

@@ -288,6 +288,26 @@ func TestGCP(t *testing.T) {
 	}
 }
 
+// doer answers without a network, and remembers what it was asked.
+type doer struct{ asked []string }
+
+func (d *doer) Do(r *http.Request) (*http.Response, error) {
+	d.asked = append(d.asked, r.Method+" "+r.URL.String())
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"access_token":"t","expires_in":60}`))}, nil
+}
+
+// The key file does not say where it is sent: whoever could write it would get signed
+// assertions.
+func TestGCPEndpointIsOurs(t *testing.T) {
+	_, text := rsaKey(t)
+	b, _ := json.Marshal(map[string]string{"type": "service_account", "client_email": "e", "private_key": text, "token_uri": "https://evil.test/token",
+		"auth_uri": "https://evil.test/", "universe_domain": "evil.test"})
+	d := new(doer)
+	if _, _, err := (&GCP{Client: d}).Token(t.Context(), secret(string(b))); err != nil || strings.Join(d.asked, " ") != "POST "+googleTokenURL {
+		t.Errorf("asked %q, %v", d.asked, err)
+	}
+}
+
 func TestClientCertificate(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -329,6 +349,18 @@ func TestClientCertificate(t *testing.T) {
 		if _, err := ClientCertificate(secret(stored)); err == nil || strings.Contains(err.Error(), "s3cret-marker") {
 			t.Errorf("got %v", err)
 		}
+	}
+	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	otherDER, _ := x509.MarshalPKCS8PrivateKey(other)
+	if _, err := ClientCertificate(secret(certPEM + pemOf("PRIVATE KEY", otherDER))); err == nil || !strings.Contains(err.Error(), "does not belong") {
+		t.Errorf("another key: got %v", err)
+	}
+	cert, _ := ClientCertificate(secret(certPEM + keyPEM))
+	if err := CheckExpiry(cert, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if err := CheckExpiry(cert, time.Now().Add(2*time.Hour)); err == nil || !strings.Contains(err.Error(), "expired on 2") {
+		t.Errorf("expired: got %v", err)
 	}
 }
 
