@@ -66,7 +66,7 @@ func (l *Ledger) Append(e Entry) (err error) {
 			err = fmt.Errorf("log: ledger: %w", err)
 		}
 	}()
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := openLedger(l.path)
 	if err != nil {
 		return err
 	}
@@ -94,6 +94,10 @@ func (l *Ledger) Append(e Entry) (err error) {
 	}
 	_, err = f.Write(append(line, '\n'))
 	return err
+}
+
+func openLedger(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 }
 
 // longestEntry is more than the longest line of a ledger.
