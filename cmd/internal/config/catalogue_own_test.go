@@ -119,19 +119,6 @@ func (e Entry) reaches(t *testing.T, host, method, path string) bool {
 	return rules.Match(host, rule.DefaultPort, method, path).Service == e.Name
 }
 
-// In a path and in a body a placeholder is not looked for: without search, a row that adds
-// nothing there would never have the credential sent.
-func TestWhatIsAskedIsFound(t *testing.T) {
-	for _, e := range Catalogue() {
-		for _, ep := range e.Endpoints {
-			if in := ep.Auth.Type; ep.Inject == "asked" && (in == "body" || in == "path") &&
-				!slices.ContainsFunc(ep.Search, func(place string) bool { return strings.HasPrefix(place, in+":") || place == in }) {
-				t.Errorf("%s: %s: nothing looks for the placeholder in the %s", e.Name, ep.Hosts, in)
-			}
-		}
-	}
-}
-
 // What stands in for a key is never taken for one that acts on the real world.
 func TestPlaceholdersAreNotLive(t *testing.T) {
 	for _, e := range Catalogue() {

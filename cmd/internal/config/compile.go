@@ -230,8 +230,11 @@ func (s *Service) compile() (c CompiledService, err error) {
 		if s.Inject != "" {
 			e.Always = s.Inject == "always"
 		}
-		if s.Search != nil {
+		switch {
+		case s.Search != nil:
 			e.Search = s.Search
+		case p.search == nil && !e.Always:
+			e.Search = p.auth.slots()
 		}
 		c.Endpoints = append(c.Endpoints, e)
 	}

@@ -112,3 +112,19 @@ func (e Endpoint) Slot() string {
 	}
 	return ""
 }
+
+// slots are the places of a credential in which a placeholder is not looked for by itself. A
+// service that waits for the placeholder would never be asked without them.
+func (a *Auth) slots() (out inject.Search) {
+	switch a.Type {
+	case "header":
+		out = inject.Search{{In: "header", Name: a.Name}}
+	case "path":
+		out = inject.Search{{In: "path"}}
+	case "body":
+		for _, field := range a.Fields {
+			out = append(out, inject.Place{In: "body", Name: field})
+		}
+	}
+	return out
+}

@@ -153,6 +153,33 @@ func compileText(t *testing.T, text string) *Compiled {
 	return c
 }
 
+// A service that waits for the placeholder looks for it in the slot of its own credential.
+func TestAskedIsLookedFor(t *testing.T) {
+	for _, tt := range []struct{ name, keys, want string }{
+		{"body", `auth = { type = "body", fields = ["token", "auth.key"] }`, "body:token body:auth.key"},
+		{"path", `auth = { type = "path", placeholder = "KEY" }`, "path"},
+		{"header", `auth = { type = "header", name = "X-Till" }`, "header:X-Till"},
+		{"looked for anyway", `auth = { type = "query", name = "till" }`, ""},
+		{"said", "auth = { type = \"path\", placeholder = \"KEY\" }\nsearch = [\"body:a\"]", "body:a"},
+		{"always", "auth = { type = \"body\", fields = [\"token\"] }\ninject = \"always\"", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inject := "inject = \"asked\"\n"
+			if strings.Contains(tt.keys, "inject") {
+				inject = ""
+			}
+			c := compileText(t, "[service.a]\nhost = \"a.test\"\nsecret = \"env:A\"\n"+inject+tt.keys+"\n")
+			var places []string
+			for _, p := range c.Services[0].Endpoints[0].Search {
+				places = append(places, p.String())
+			}
+			if got := strings.Join(places, " "); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestCompile(t *testing.T) {
 	c := compileText(t, `
 [service.github]
