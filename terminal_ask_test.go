@@ -308,3 +308,61 @@ func TestAskNeedsABar(t *testing.T) {
 		s.until(fmt.Sprintf(`unmatched = "ask": --ui %s cannot ask`, ui), "status 2")
 	}
 }
+
+// Calls of one endpoint are one question, and one answer lets all of them go.
+func TestAskJoinsCalls(t *testing.T) {
+	s := newAskScreen(t, `
+for i in 1 2 3; do $agent get https://api.example.test/users/$i & done
+wait
+echo "the agent is done"
+read line
+`)
+	s.keys("agentvault run --unmatched ask -- ./agent", "Enter")
+	s.about = "GET api.example.test/users"
+	s.poll("no question about the three", func(now string) bool { return rowWith(now, "? allow", s.about, "×3") })
+	if s.saw("/users") {
+		t.Error("a call went out before the answer")
+	}
+	s.answer("o")
+	s.until("the agent is done")
+	for _, path := range []string{"/users/1", "/users/2", "/users/3"} {
+		if !s.saw(path) {
+			t.Errorf("%s did not go out", path)
+		}
+	}
+	s.keys("Enter")
+	s.over("3 calls · ")
+	s.restored()
+}
+
+// Where the terminal is too low for the question nothing is answered; where it is high enough
+// again the question is there as before.
+func TestAskOnALowTerminal(t *testing.T) {
+	s := newAskScreen(t, `
+$agent get https://api.example.test/users/1
+read line
+`)
+	s.tmux("set", "-g", "window-size", "manual")
+	s.keys("agentvault run --unmatched ask -- ./agent", "Enter")
+	s.asks("GET api.example.test/users/1")
+	s.tmux("resize-window", "-x", "100", "-y", "5")
+	s.poll("our rows are still there", func(now string) bool {
+		return strings.Count(now, "\n") == 5 && !strings.Contains(now, "? allow") && !strings.Contains(now, "◆")
+	})
+	s.keys("C-]")
+	time.Sleep(time.Second)
+	s.keys("o")
+	time.Sleep(time.Second)
+	if s.saw("example.test") {
+		t.Fatal("an answer was taken that nobody could have read the question of")
+	}
+	s.tmux("resize-window", "-x", "100", "-y", "24")
+	s.asks("GET api.example.test/users/1")
+	s.answer("d")
+	s.until("held_and_refused")
+	s.keys("Enter")
+	s.over("1 call · ")
+	if s.saw("example.test") {
+		t.Errorf("the upstream saw\n%s", s.world.saw())
+	}
+}

@@ -37,7 +37,7 @@ func TestCoverFromTheInspector(t *testing.T) {
 		return "wrote agentvault.toml; linear covers it from now on", nil
 	}
 	press(m, "g", "j", "j", "j", "j", "c")
-	golden(t, "cover-80x30.txt", m.View())
+	bothSizes(t, "cover", m, m.View)
 	press(m, "x", "enter", "j") // not what was asked
 	if len(wrote) != 0 || m.covering == nil {
 		t.Fatalf("wrote %q", wrote)
@@ -47,7 +47,7 @@ func TestCoverFromTheInspector(t *testing.T) {
 		t.Error("it can be asked twice, or left, while it is written")
 	}
 	run(t, m, cmd)
-	golden(t, "cover-failed-80x30.txt", m.View())
+	bothSizes(t, "cover-failed", m, m.View)
 	fail = false
 	run(t, m, press(m, "y"))
 	if m.covering != nil || !strings.Contains(m.View(), "linear covers it from now on") {

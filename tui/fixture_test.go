@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -174,5 +175,14 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s differs (go test ./tui -update rewrites it)\n--- got\n%s--- want\n%s", path, got, want)
+	}
+}
+
+// bothSizes compares a screen at 80x24 and at 120x40 with its golden files. It stays at the larger.
+func bothSizes(t *testing.T, name string, m tea.Model, view func() string) {
+	t.Helper()
+	for _, size := range [][2]int{{80, 24}, {120, 40}} {
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		golden(t, fmt.Sprintf("%s-%dx%d.txt", name, size[0], size[1]), view())
 	}
 }

@@ -25,6 +25,8 @@ func TestInspectorScreens(t *testing.T) {
 		{"detail-80x24", 80, 24, []string{"g", "j", "j", "enter"}},
 		{"detail-120x40", 120, 40, []string{"g", "enter", "a"}},
 		{"filter-80x24", 80, 24, []string{"/", "host:github status:4x"}},
+		{"filter-120x40", 120, 40, []string{"/", "host:github status:4x"}},
+		{"filter-wrong-120x40", 120, 40, []string{"/", "status:", "abc"}},
 		{"filter-wrong-80x24", 80, 24, []string{"/", "status:", "abc"}},
 		{"endpoints-80x24", 80, 24, []string{"tab"}},
 		{"endpoints-120x40", 120, 40, []string{"tab", "s", "s"}},

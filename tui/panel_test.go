@@ -26,12 +26,15 @@ func newTestPanel(width, height, n int) *panel {
 }
 
 func TestPanelScreens(t *testing.T) {
+	view := func(p *panel) func() string {
+		return func() string { return sgr.ReplaceAllString(p.View(), "") }
+	}
 	p := newTestPanel(80, 24, 100)
-	golden(t, "panel-80x24.txt", sgr.ReplaceAllString(p.View(), ""))
-	p = newTestPanel(120, 40, 3)
+	bothSizes(t, "panel", p, view(p))
+	p = newTestPanel(80, 24, 3)
 	p.cfg.Stay = true
 	p.Update(childEndedMsg("status 7"))
-	golden(t, "panel-ended-120x40.txt", sgr.ReplaceAllString(p.View(), ""))
+	bothSizes(t, "panel-ended", p, view(p))
 }
 
 func TestPanelFitsEverySize(t *testing.T) {
