@@ -195,6 +195,15 @@ func clock(t, now time.Time) string {
 	return t.In(now.Location()).Format("15:04:05")
 }
 
+// behind is a column that stands behind others: the gap, and a text that is as wide as it has to
+// be. Nothing where the column is left out.
+func behind(width, gap int, text string) string {
+	if width <= 0 {
+		return ""
+	}
+	return "  "[:gap] + text
+}
+
 // rowBuilder joins columns with the gap between them and skips those that are left out.
 type rowBuilder struct {
 	strings.Builder

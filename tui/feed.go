@@ -36,18 +36,9 @@ type batchMsg struct {
 // next waits for an event and gathers what comes until the frame is over.
 func (f *feed) next(ctx context.Context) tea.Msg {
 	var b batchMsg
-	select {
-	case e, ok := <-f.events:
-		if !ok {
-			b.ended = true
-			return f.hand(b)
-		}
-		b.events = append(b.events, e)
-	case <-ctx.Done():
-		return nil
-	}
 	rest := time.NewTimer(time.Until(f.last.Add(frame)))
 	defer rest.Stop()
+	var over <-chan time.Time // of the frame, which lasts until there is an event
 	for len(b.events) < batchMost {
 		select {
 		case e, ok := <-f.events:
@@ -56,7 +47,8 @@ func (f *feed) next(ctx context.Context) tea.Msg {
 				return f.hand(b)
 			}
 			b.events = append(b.events, e)
-		case <-rest.C:
+			over = rest.C
+		case <-over:
 			return f.hand(b)
 		case <-ctx.Done():
 			return nil

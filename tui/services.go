@@ -190,23 +190,9 @@ func serviceColumnsFor(width int) serviceColumns {
 }
 
 func (c serviceColumns) header(st *Styles) string {
-	b := "    " + left("SERVICE", c.name)
-	if c.state > 0 {
-		b += " " + left("STATE", c.state)
-	}
-	b += right("CALLS", c.calls)
-	if c.counts > 0 {
-		b += right("INJECTED", 10) + right("REFUSED", 9) + right("FAILED", 8)
-	}
-	if c.last > 0 {
-		b += "  " + left("LAST", c.last)
-	}
-	if c.secret > 0 {
-		b += "  " + left("SECRET", c.secret)
-	}
-	if c.slot > 0 {
-		b += "  " + left("SLOT", c.slot)
-	}
+	b := "    " + left("SERVICE", c.name) + behind(c.state, 1, left("STATE", c.state)) + right("CALLS", c.calls) +
+		behind(c.counts, 0, right("INJECTED", 10)+right("REFUSED", 9)+right("FAILED", 8)) +
+		behind(c.last, 2, left("LAST", c.last)) + behind(c.secret, 2, left("SECRET", c.secret)) + behind(c.slot, 2, left("SLOT", c.slot))
 	return st.in(quietly, strings.TrimRight(b, " "))
 }
 
@@ -216,10 +202,7 @@ func (c serviceColumns) row(st *Styles, v *Service, now time.Time, chosen bool) 
 		text = strong
 	}
 	sign, words, t := secretState(v, now)
-	b := pointer(st, chosen) + st.in(t, sign) + " " + st.in(text, left(v.Name, c.name))
-	if c.state > 0 {
-		b += " " + st.in(t, left(words, c.state))
-	}
+	b := pointer(st, chosen) + st.in(t, sign) + " " + st.in(text, left(v.Name, c.name)) + behind(c.state, 1, st.in(t, left(words, c.state)))
 	n := func(x uint64, w int) string { return right(strconv.FormatUint(x, 10), w) }
 	b += st.in(text, n(v.Calls, c.calls))
 	if c.counts > 0 {
@@ -232,16 +215,9 @@ func (c serviceColumns) row(st *Styles, v *Service, now time.Time, chosen bool) 
 		}
 		b += st.in(text, n(v.Injected, 10)) + st.in(refused, n(v.Refused, 9)) + st.in(failed, n(v.Failed, 8))
 	}
-	if c.last > 0 {
-		b += "  " + st.in(quietly, left(cmp.Or(clock(v.Last, now), "—"), c.last))
-	}
-	if c.secret > 0 {
-		b += "  " + st.in(quietly, pad(cut(cmp.Or(v.Secret, "—"), c.secret), c.secret))
-	}
-	if c.slot > 0 {
-		b += "  " + st.in(quietly, pad(cut(cmp.Or(v.Where, "—"), c.slot), c.slot))
-	}
-	return b
+	return b + behind(c.last, 2, st.in(quietly, left(cmp.Or(clock(v.Last, now), "—"), c.last))) +
+		behind(c.secret, 2, st.in(quietly, pad(cut(cmp.Or(v.Secret, "—"), c.secret), c.secret))) +
+		behind(c.slot, 2, st.in(quietly, pad(cut(cmp.Or(v.Where, "—"), c.slot), c.slot)))
 }
 
 // serviceDetail says everything about one service in at most height lines.

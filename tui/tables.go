@@ -93,15 +93,7 @@ func (c endpointColumns) header(st *Styles) string {
 	if c.status > 0 {
 		b += " " + right("CALLS", c.calls) + " " + right("LAST", c.status)
 	}
-	if c.last > 0 {
-		b += "  " + left("AT", c.last)
-	}
-	if c.service > 0 {
-		b += "  " + left("SERVICE", c.service)
-	}
-	if c.why > 0 {
-		b += "  " + left("WHY", c.why)
-	}
+	b += behind(c.last, 2, left("AT", c.last)) + behind(c.service, 2, left("SERVICE", c.service)) + behind(c.why, 2, left("WHY", c.why))
 	return st.in(quietly, strings.TrimRight(b, " "))
 }
 
@@ -122,14 +114,7 @@ func (c endpointColumns) row(st *Styles, p *Endpoint, now time.Time, chosen bool
 	}
 	b += st.in(text, right(strconv.FormatUint(p.Calls, 10), c.calls)) + " " +
 		st.in(status, right(fmtStatus(p.Status), c.status))
-	if c.last > 0 {
-		b += "  " + st.in(quietly, left(clock(p.Last, now), c.last))
-	}
-	if c.service > 0 {
-		b += "  " + st.in(m.tone, left(cmp.Or(p.Service, m.word), c.service))
-	}
-	if c.why > 0 {
-		b += "  " + st.in(quietly, left(p.Reason, c.why))
-	}
-	return b
+	return b + behind(c.last, 2, st.in(quietly, left(clock(p.Last, now), c.last))) +
+		behind(c.service, 2, st.in(m.tone, left(cmp.Or(p.Service, m.word), c.service))) +
+		behind(c.why, 2, st.in(quietly, left(p.Reason, c.why)))
 }

@@ -3,6 +3,7 @@ package tui
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // bannerMost is the most rows that the banner takes.
@@ -211,29 +212,17 @@ func (m *inspector) body(f frameRows) []string {
 	switch m.tab {
 	case endpointsTab:
 		cols := endpointColumnsFor(m.width)
-		header = cols.header(&m.styles)
-		window, at := m.endpoints.window()
-		for i, p := range window {
-			rows = append(rows, cols.row(&m.styles, p, m.now, i == at))
-		}
+		header, rows = cols.header(&m.styles), drawn(m, &m.endpoints, cols.row)
 	case servicesTab:
 		cols := serviceColumnsFor(m.width)
-		header = cols.header(&m.styles)
-		window, at := m.services.window()
-		for i, v := range window {
-			rows = append(rows, cols.row(&m.styles, v, m.now, i == at))
-		}
+		header, rows = cols.header(&m.styles), drawn(m, &m.services, cols.row)
 	default:
 		cols := columnsFor(m.width)
-		header = cols.header(&m.styles)
 		l := &m.calls
 		if m.tab == bypassesTab {
 			l = &m.bypasses
 		}
-		window, at := l.window()
-		for i, c := range window {
-			rows = append(rows, cols.call(&m.styles, c, m.now, i == at))
-		}
+		header, rows = cols.header(&m.styles), drawn(m, l, cols.call)
 	}
 	if len(rows) == 0 {
 		rows = append(rows, m.styles.in(quietly, "  "+m.nothing()))
@@ -243,6 +232,15 @@ func (m *inspector) body(f frameRows) []string {
 	}
 	if f.header > 0 {
 		rows = append([]string{header}, rows...)
+	}
+	return rows
+}
+
+// drawn is the rows of a list that are in its window.
+func drawn[T comparable](m *inspector, l *list[T], row func(st *Styles, v T, now time.Time, chosen bool) string) (rows []string) {
+	window, at := l.window()
+	for i, v := range window {
+		rows = append(rows, row(&m.styles, v, m.now, i == at))
 	}
 	return rows
 }
