@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,6 +112,45 @@ read line
 	s.until("^] view")
 	s.keys("Enter")
 	s.over("3 calls · ")
+	s.restored()
+}
+
+// Over a child on the alternate screen: y copies what c would write, c writes it, and the child's
+// screen is there again.
+func TestCoverOverTheAlternateScreen(t *testing.T) {
+	s := newAskScreen(t, `
+printf '\033[?1049h\033[2J\033[3;5H\033[1;31mon the other screen\033[0m 漢字'
+$agent post https://telemetry.example.test/v1/events >/dev/null
+read line
+$agent post https://telemetry.example.test/v1/events >/dev/null
+read line
+printf '\033[?1049l'
+`)
+	s.tmux("set", "-g", "set-clipboard", "on")
+	s.keys("agentvault run -- ./agent", "Enter")
+	s.until("    on the other screen 漢字", "⚠ 1 uncovered")
+	s.keys("C-]", "v")
+	s.until("coverage 0 %", "q back")
+	s.keys("y")
+	s.until("copied the TOML that covers it")
+	poll(t, "the clipboard has no TOML", func() string {
+		out, _ := exec.Command("tmux", "-S", s.socket, "show-buffer").CombinedOutput()
+		return string(out)
+	}, func(text string) bool { return strings.Contains(text, "[service.telemetry-example]") })
+	s.keys("c")
+	s.until("cover POST telemetry.example.test/v1/events?", "[service.telemetry-example]", "y write it")
+	s.keys("y")
+	s.until("service telemetry-example covers it from now on")
+	s.keys("q")
+	back := func(now string) bool {
+		return strings.HasPrefix(strings.Split(now, "\n")[2], "    on the other screen 漢字") && strings.Contains(lastRow(now), "^] view") &&
+			strings.Contains(s.tmux("capture-pane", "-p", "-e"), "\x1b[1m\x1b[31mon the other screen") && strings.TrimSpace(s.tmux("display-message", "-p", "#{alternate_on}")) == "1"
+	}
+	s.poll("the child's screen is not there again", back)
+	s.keys("Enter")
+	s.poll("the second call is not covered", func(now string) bool { return strings.Contains(lastRow(now), "1 passed") && back(now) })
+	s.keys("Enter")
+	s.over("2 calls · 1 passed")
 	s.restored()
 }
 

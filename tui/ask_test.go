@@ -114,7 +114,7 @@ func TestSecretState(t *testing.T) {
 	}{
 		{"cached", Service{Standing: event.Service{State: event.Cached, Read: now.Add(-time.Second)}}, "● cached"},
 		{"a while ago", Service{Standing: event.Service{State: event.Cached, Read: now.Add(-12*time.Minute - time.Second)}}, "● cached, 12m old"},
-		{"ends", Service{Standing: event.Service{State: event.Cached, Expires: now.Add(3 * time.Minute)}}, "● cached, ends in 3.0m"},
+		{"ends", Service{Standing: event.Service{State: event.Cached, Expires: now.Add(3 * time.Minute)}}, "● cached, ends in 3m"},
 		{"leased", Service{Standing: event.Service{State: event.Cached, Leased: true, Expires: now.Add(40 * time.Second)}}, "● leased, ends in 40s"},
 		{"over", Service{Standing: event.Service{State: event.Cached, Leased: true, Expires: now.Add(-time.Second)}}, "⚠ leased, over"},
 		{"stale", Service{Standing: event.Service{State: event.Aged, Read: now.Add(-12 * time.Minute)}}, "⚠ stale, 12m old"},

@@ -142,15 +142,23 @@ func secretState(v *Service, now time.Time) (sign, words string, t tone) {
 // ago is how long something is past: 12m old. Numbers that race tell nothing.
 func ago(t, now time.Time) string {
 	if d := now.Sub(t).Truncate(time.Minute); d >= time.Minute {
-		return fmtDuration(d) + " old"
+		return inMinutes(d) + " old"
 	}
 	return "under 1m old"
+}
+
+// inMinutes is a duration of a minute or more, in whole minutes up to an hour: 8m, 1.5h.
+func inMinutes(d time.Duration) string {
+	if d < time.Hour {
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	return fmtDuration(d.Truncate(time.Minute))
 }
 
 // until is how long something lasts; the last minute by the second.
 func until(d time.Duration) string {
 	if d > time.Minute {
-		return fmtDuration(d.Truncate(time.Minute))
+		return inMinutes(d)
 	}
 	return fmtDuration(d.Truncate(time.Second))
 }
