@@ -71,8 +71,8 @@ func (x *exchange) deliverPacked(w http.ResponseWriter, resp *http.Response, g *
 		return fmt.Errorf("%w, and part of it had been passed on; repeat the request, the answers of %s are unpacked from now on", errEcho, host)
 	case t.opened:
 		return err
-	case part:
-		x.withhold(w, err) // its plain text would not be the range that was asked for
+	case part, errors.Is(err, errBomb), errors.Is(err, errUnproven):
+		x.withhold(w, err) // of a part the plain text would not be the range that was asked for
 		return nil
 	}
 	x.call.event.Received = 0 // it is read once more

@@ -147,9 +147,10 @@ type Proxy struct {
 	calls  atomic.Uint64
 	now    func() time.Time
 
-	headWait time.Duration // see the constants; tests have all the time that they need
-	holdTime time.Duration
-	echoing  sync.Map // hosts that had a secret far inside a compressed answer
+	// See the constants: tests have all the time that they need, or none.
+	headWait, holdTime, firstByteTime, handshakeTime time.Duration
+
+	echoing sync.Map // hosts that had a secret far inside a compressed answer
 
 	transports *transports
 	certified  certified
@@ -183,7 +184,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Proxy{config: c, now: c.Now, headWait: headWait, holdTime: holdTime, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
+	p := &Proxy{config: c, now: c.Now, headWait: headWait, holdTime: holdTime, firstByteTime: firstByteTime, handshakeTime: handshakeTime, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
 	p.dialer = newDialer(c.Upstream)

@@ -57,11 +57,11 @@ func (p *Proxy) intercept(conn net.Conn, t *tunnel) {
 		_ = c.Close()
 		return
 	}
-	first, err := c.peek(firstByteTime)
+	first, err := c.peek(p.firstByteTime)
 	if err != nil {
 		// A client that opens tunnels ahead of need and closes them has said nothing.
 		if isTimeout(err) {
-			p.note(t, "CONNECT", Answer{Code: CodeNotTLS, Message: "nothing was sent through the tunnel for 30 s; a protocol in which the server speaks first cannot be intercepted",
+			p.note(t, "CONNECT", Answer{Code: CodeNotTLS, Message: fmt.Sprintf("nothing was sent through the tunnel for %s; a protocol in which the server speaks first cannot be intercepted", p.firstByteTime),
 				Help: "add the host to tunnel in agentvault.toml if the agent needs it"})
 		}
 		_ = c.Close()
@@ -105,7 +105,7 @@ func (c *tunnelConn) peek(limit time.Duration) (byte, error) {
 func (p *Proxy) handshake(c *tunnelConn, t *tunnel) {
 	t.secure = true
 	s := tls.Server(c, p.tls)
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), p.handshakeTime)
 	defer cancel()
 	p.watch(t)
 	if err := s.HandshakeContext(ctx); err != nil {
