@@ -273,7 +273,10 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 // no secret is resolved before the answer, which is an Answer to the child if it is no.
 func (p *Proxy) hold(ctx context.Context, c *call) Answer {
 	leave := Leave{Reason: "there is nobody to ask"}
-	if p.config.Ask != nil {
+	switch {
+	case len(c.event.Path) > maxPath: // it was clipped: a yes would be to all that begin alike
+		leave.Reason = fmt.Sprintf("its path is longer than the %d bytes that can be asked about", maxPath)
+	case p.config.Ask != nil:
 		asked := c.event
 		asked.Phase, asked.Verdict = event.Start, event.Held
 		leave = p.config.Ask(ctx, asked, func() {
