@@ -110,6 +110,12 @@ read line
 	s.keys("Enter")
 	s.over("4 calls")
 	s.restored()
+	// The log knows what was asked, and what the answer was.
+	s.keys("clear; agentvault log asked:yes --csv | cut -d, -f8; agentvault log asked:no --by verdict; echo sum $((40+2))", "Enter")
+	now := s.until("/users/1", "/users/3", "denied", "sum 42")
+	if strings.Contains(now, "/users/2") {
+		t.Errorf("a no is listed as a yes:\n%s", now)
+	}
 }
 
 // A call that a rule asks for gets its credential, once the human has said so.
