@@ -69,7 +69,7 @@ func (p *page) program(name, script string) {
 
 // shell runs lines in the project's folder.
 func (p *page) shell(lines string) (output string, err error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute) // a key is made of a passphrase, which takes its time where others work
 	defer cancel()
 	c := exec.CommandContext(ctx, "sh", "-e", "-c", lines)
 	c.Dir, c.Env = filepath.Join(p.dir, "project"), p.env

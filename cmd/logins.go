@@ -42,30 +42,58 @@ func newLogins(env Env, c *config.Compiled, get func(context.Context, keyring.Re
 	return l
 }
 
+// login is a credential that a backend signs in with.
+type login struct {
+	backend string
+	ref     keyring.Ref
+	get     func(context.Context) (keyring.Secret, error)
+}
+
+// own are the logins of the backends that refs need.
+func (l *logins) own(refs []keyring.Ref) (all []login) {
+	add := func(backend string, from config.Section, server string, own ...keyring.Ref) {
+		if !needs(refs, backend) {
+			return
+		}
+		for _, ref := range own {
+			if !ref.IsZero() {
+				all = append(all, login{backend, ref, l.credential(ref, from, server)})
+			}
+		}
+	}
+	i, v := l.compiled.Infisical, l.compiled.Vault
+	add("infisical", i.Section, l.site(), i.ClientSecret, i.AccessToken, i.IdentityToken, i.IdentityKey)
+	add("vault", v.Section, l.vaultServer(), v.Token, v.SecretID, v.JWT)
+	return all
+}
+
+func needs(refs []keyring.Ref, scheme string) bool {
+	return slices.ContainsFunc(refs, func(r keyring.Ref) bool { return r.Scheme == scheme })
+}
+
+// unlock gets the logins that are stored, where no time limit runs: a human may have to be
+// asked for a passphrase. What goes wrong is told by the backend that needs it.
+func (l *logins) unlock(ctx context.Context, refs []keyring.Ref) {
+	for _, o := range l.own(refs) {
+		if o.ref.Stored() && (o.backend != "vault" || l.env.get("VAULT_TOKEN") == "") { // with that none may be needed
+			_, _ = o.get(ctx)
+		}
+	}
+}
+
 // runCommands runs the commands that backends of the refs sign in with, and keeps what they
 // print for the session. It is for a session that gets its secrets later: once the child is
 // there no command is run, which it could look into, or put another program in its place.
 func (l *logins) runCommands(ctx context.Context, refs []keyring.Ref) (errs []error) {
-	run := func(what string, from config.Section, server string, own ...keyring.Ref) {
-		for _, ref := range own {
-			if ref.Scheme != "exec" {
-				continue
-			}
-			if _, err := l.credential(ref, from, server)(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", what, err))
-			}
+	for _, o := range l.own(refs) {
+		if o.ref.Scheme != "exec" {
+			continue
+		}
+		if _, err := o.get(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", o.backend, err))
 		}
 	}
-	needs := func(scheme string) bool {
-		return slices.ContainsFunc(refs, func(r keyring.Ref) bool { return r.Scheme == scheme })
-	}
-	if c := l.compiled.Infisical; needs("infisical") {
-		run("infisical", c.Section, l.site(), c.ClientSecret, c.AccessToken, c.IdentityToken, c.IdentityKey)
-	}
-	if c := l.compiled.Vault; needs("vault") {
-		run("vault", c.Section, l.vaultServer(), c.Token, c.SecretID, c.JWT)
-	}
-	if needs("aws") || needs("infisical") && l.compiled.Infisical.IdentityMethod == string(infisical.AWS) {
+	if needs(refs, "aws") || needs(refs, "infisical") && l.compiled.Infisical.IdentityMethod == string(infisical.AWS) {
 		account, err := l.account()
 		if err == nil {
 			err = account.Prepare(ctx)

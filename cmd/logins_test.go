@@ -277,3 +277,51 @@ func TestBackendsAreLazy(t *testing.T) {
 		t.Errorf("failed: %v", failed)
 	}
 }
+
+// Before the first call of a backend, which has a time limit, what it signs in with is got
+// from the stores, which may ask a human; and, where secrets are got later, from commands.
+// What no service needs is not.
+func TestOwnCredentialsComeFirst(t *testing.T) {
+	const sections = "[infisical]\nidentity_id = \"i\"\nidentity_method = \"jwt\"\nidentity_token = \"exec:job token\"\n" +
+		"[vault]\naddress = \"https://vault.acme.test:8200\"\nrole_id = \"r\"\nsecret_id = \"keychain:id\"\n"
+	const service = "[service.%s]\nhost = \"%s.test\"\nauth = \"bearer\"\nsecret = %q\n"
+	both := fmt.Sprintf(service, "a", "a", "vault:kv/a#k") + fmt.Sprintf(service, "b", "b", "infisical:K?project=p&env=dev")
+	for _, tt := range []struct {
+		name, services, token string
+		lazy                  bool
+		want                  string
+	}{
+		{"at the start", both, "", false, "keychain:id"},
+		{"later", both, "", true, "exec:job token"},
+		{"with a login of the user's", both, "hvs.s3cret", false, ""},
+		{"needed by nobody", fmt.Sprintf(service, "c", "c", "env:X"), "", false, ""},
+		{"needed by nobody, later", fmt.Sprintf(service, "a", "a", "vault:kv/a#k"), "", true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := config.Parse(config.FileName, []byte(sections+tt.services))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := f.Compile()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			env := Env{LookupEnv: func(name string) (string, bool) { return tt.token, name == "VAULT_TOKEN" && tt.token != "" }}
+			l := newLogins(env, c, func(_ context.Context, r keyring.Ref) (keyring.Item, error) {
+				got = append(got, r.String())
+				return keyring.Item{Value: keyring.NewSecret([]byte(loot)), Hosts: []string{"vault.acme.test:8200"}}, nil
+			})
+			if tt.lazy {
+				if errs := l.runCommands(t.Context(), c.Refs); len(errs) > 0 {
+					t.Error(errs)
+				}
+			} else {
+				l.unlock(t.Context(), c.Refs)
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -50,7 +50,11 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 		refs = slices.DeleteFunc(slices.Clone(refs), func(r keyring.Ref) bool { return o.alone || r.Scheme != "exec" })
 	}
 	var errs []error
-	if o.lazy && !o.alone && l.logins != nil {
+	switch {
+	case l.logins == nil:
+	case !o.lazy:
+		l.logins.unlock(ctx, refs)
+	case !o.alone:
 		errs = l.logins.runCommands(ctx, l.compiled.Refs)
 	}
 	failed := l.resolver.ResolveAll(ctx, refs)

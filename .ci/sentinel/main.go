@@ -51,7 +51,7 @@ func run(args []string) (int, error) {
 		return 0, err
 	}
 	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-overlay=" + overlay}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(root, "tmp"), keepVariable+"="+filepath.Join(root, kept), "GOTMPDIR="+filepath.Join(root, "build"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(root, "tmp"), keepVariable+"="+filepath.Join(root, kept), "GOTMPDIR=") // which would win over TMPDIR
 	failed, err := show(cmd, filepath.Join(root, "out"))
 	if err != nil {
 		return 0, err
