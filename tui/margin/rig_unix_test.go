@@ -18,11 +18,13 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // rig is Run between a real child on a real PTY and a terminal that is the far end of another
 // PTY: an emulator for what is shown, a record of every byte.
 type rig struct {
+	cooked  *unix.Termios // the line's settings before Run has it
 	t       *testing.T
 	term    *Terminal
 	outer   *os.File // the terminal's side
@@ -66,6 +68,9 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 		t.Skipf("no PTY: %v", err)
 	}
 	r.outer, r.tty = outer, tty
+	if r.cooked, err = unix.IoctlGetTermios(int(tty.Fd()), termiosGet); err != nil {
+		t.Fatal(err)
+	}
 	r.resizeOuter(cols, height)
 	master, slave, err := pty.Open()
 	if err != nil {

@@ -308,21 +308,17 @@ func TestRestored(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, 40, 10, "sh", "-c", script)
-			before, err := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet)
-			if err != nil {
-				t.Fatal(err)
-			}
 			r.until("the title", func([]string) bool { return stdstrings.Contains(r.written(), "never ending") })
 			if raw, _ := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet); raw.Lflag&unix.ICANON != 0 {
 				t.Error("the terminal is not raw while the child runs")
 			}
 			test.end(r)
-			err = r.end()
+			err := r.end()
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !stdstrings.Contains(err.Error(), test.want)) {
 				t.Errorf("Run: %v, want %q", err, test.want)
 			}
 			after, _ := unix.IoctlGetTermios(int(r.term.c.In.Fd()), termiosGet)
-			if *after != *before {
+			if *after != *r.cooked {
 				t.Error("the terminal is not cooked as before")
 			}
 			log := r.written()
