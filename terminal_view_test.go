@@ -129,6 +129,8 @@ printf '\033[?1049l'
 	s.tmux("set", "-g", "set-clipboard", "on")
 	s.keys("agentvault run -- ./agent", "Enter")
 	s.until("    on the other screen 漢字", "⚠ 1 uncovered")
+	coloured := func() string { return strings.Split(s.tmux("capture-pane", "-p", "-e"), "\n")[2] }
+	before := coloured()
 	s.keys("C-]", "v")
 	s.until("coverage 0 %", "q back")
 	s.keys("y")
@@ -144,7 +146,7 @@ printf '\033[?1049l'
 	s.keys("q")
 	back := func(now string) bool {
 		return strings.HasPrefix(strings.Split(now, "\n")[2], "    on the other screen 漢字") && strings.Contains(lastRow(now), "^] view") &&
-			strings.Contains(s.tmux("capture-pane", "-p", "-e"), "\x1b[1m\x1b[31mon the other screen") && strings.TrimSpace(s.tmux("display-message", "-p", "#{alternate_on}")) == "1"
+			coloured() == before && strings.TrimSpace(s.tmux("display-message", "-p", "#{alternate_on}")) == "1"
 	}
 	s.poll("the child's screen is not there again", back)
 	s.keys("Enter")
