@@ -52,7 +52,12 @@ func (p Prune) Sessions(sessions []Session, now time.Time) ([]Gone, error) {
 	var files []file
 	var total int64
 	for i, s := range sessions {
+		var at time.Time
 		for n, part := range s.Parts {
+			if part.Modified.Before(at) { // somebody has touched one: they go in their order all the same
+				part.Modified = at
+			}
+			at = part.Modified
 			files = append(files, file{Part: part, of: i, last: n == len(s.Parts)-1})
 			total += part.Size
 		}

@@ -114,6 +114,27 @@ func TestPruneParts(t *testing.T) {
 	}
 }
 
+// Files go in their order, whatever their times say: what is left is never a log with a hole.
+func TestPruneTouchedParts(t *testing.T) {
+	now := time.Now()
+	dir := t.TempDir()
+	s := inParts(t, dir, "20260102t150405-7f3a", 5)
+	for n, days := range []int{90, 1, 90, 90, 1} {
+		s.Parts[n].Modified = now.Add(-time.Duration(days) * 24 * time.Hour)
+	}
+	gone, err := Prune{Before: now.Add(-30 * 24 * time.Hour), Ledger: NewLedger(dir)}.Sessions([]Session{s}, now)
+	if err != nil || len(gone) != 1 || gone[0].Parts != 1 {
+		t.Errorf("%+v, %v, want the first part gone and no other", gone, err)
+	}
+	rest, err := Sessions(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole, said := verified(t, rest, NewLedger(dir), true); !whole {
+		t.Error(said)
+	}
+}
+
 // inParts writes the log of a session in several files, of three calls each, and has the
 // ledger know of it.
 func inParts(t *testing.T, dir, id string, parts int) Session {
