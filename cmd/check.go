@@ -83,7 +83,7 @@ type viewedConfig struct {
 }
 
 func viewConfig(env Env, path string) (*viewedConfig, error) {
-	f, err := config.Load(config.Options{Path: path, Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
+	f, err := config.Load(env.configOptions(path))
 	if err != nil {
 		return nil, err
 	}

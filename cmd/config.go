@@ -10,14 +10,20 @@ import (
 	"strings"
 
 	"agentvault/cmd/internal/config"
+	"agentvault/cmd/internal/session"
 	"agentvault/proxy"
 	"agentvault/proxy/rule"
 )
 
+// configOptions says where the files are; path is that of --config, "" for none.
+func (e Env) configOptions(path string) config.Options {
+	return config.Options{Path: path, Dir: e.Dir, UserDir: e.configDir(), Home: e.home(), Own: session.Own}
+}
+
 // loadConfig reads, checks and compiles the files. A project's file is used only after
 // approve has said so: it came with a clone.
 func loadConfig(env Env, path string, approve func(config.Source) error) (*config.Compiled, error) {
-	f, err := config.Load(config.Options{Path: path, Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
+	f, err := config.Load(env.configOptions(path))
 	if err != nil {
 		return nil, &configError{err}
 	}

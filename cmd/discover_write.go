@@ -21,7 +21,7 @@ func configTarget(env Env, named string) (path string, approvable bool) {
 	if named != "" {
 		return named, false
 	}
-	f, err := config.Load(config.Options{Dir: env.Dir, UserDir: env.configDir(), Home: env.home()})
+	f, err := config.Load(env.configOptions(""))
 	if err != nil || len(f.Sources) == 0 {
 		return filepath.Join(env.Dir, config.FileName), true // and if that one does not load, the writing says why
 	}
@@ -198,7 +198,7 @@ func (w *writing) loads(path string, content []byte) error {
 	if err := os.WriteFile(draft, content, 0o600); err != nil {
 		return err
 	}
-	o := config.Options{Path: draft, UserDir: w.env.configDir(), Home: w.env.home()}
+	o := w.env.configOptions(draft)
 	if path == filepath.Join(o.UserDir, config.FileName) {
 		o.UserDir = ""
 	}

@@ -55,7 +55,7 @@ func trust(env Env, c *cli.Context) error {
 		return &configError{fmt.Errorf("%s: %w", path, unwrapPath(err))}
 	}
 	// What does not load is not worth an approval: its errors come now, not at the next run.
-	if _, err := config.Load(config.Options{Path: path, Dir: env.Dir, UserDir: env.configDir(), Home: env.home()}); err != nil {
+	if _, err := config.Load(env.configOptions(path)); err != nil {
 		return &configError{err}
 	}
 	if err := errors.Join(t.Approve(path, content), t.Accept(path, content)); err != nil {

@@ -151,6 +151,10 @@ func (f *File) checkEnv(services []CompiledService, found *problems) {
 	owner := map[string]string{}
 	for _, s := range services {
 		for _, name := range s.Env {
+			if f.own != nil && f.own(name) {
+				found.add(f.Service(s.Name).At("env", "use"), "name the variable in which the agent looks for its key",
+					"service %q: env: %s is agentvault's own: it leads the agent to the proxy", s.Name, name)
+			}
 			other, taken := owner[name]
 			if !taken {
 				owner[name] = s.Name

@@ -27,6 +27,8 @@ type Options struct {
 	Dir     string // the working directory, where the search for a project's file begins; "" looks for none
 	UserDir string // $XDG_CONFIG_HOME/agentvault; "" is none
 	Home    string // the search stops here when Dir lies below it; "" is none
+	// Own reports variables of the agent that no service may name; nil for none.
+	Own func(variable string) bool
 }
 
 // File is what the files say together, checked. A missing file says nothing.
@@ -44,6 +46,7 @@ type File struct {
 
 	unmatchedAt Pos
 	listed      map[string][]Widening // entries of lists by key, while a file is read
+	own         func(variable string) bool
 }
 
 // Widening is something that a project's file opens and the user's own does not. The

@@ -34,7 +34,7 @@ func Load(o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Unmatched: "warn", Sources: sources}
+	f := &File{Unmatched: "warn", Sources: sources, own: o.Own}
 	var all problems
 	for i := range sources {
 		sources[i].Name = display(sources[i].Path, o.Dir)

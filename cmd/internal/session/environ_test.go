@@ -205,3 +205,16 @@ func TestWildcard(t *testing.T) {
 		}
 	}
 }
+
+// What leads a child to the proxy can be named by no service, in any case.
+func TestOwn(t *testing.T) {
+	for name, want := range map[string]bool{
+		"HTTPS_PROXY": true, "https_proxy": true, "All_Proxy": true, "NO_PROXY": true, "NODE_EXTRA_CA_CERTS": true, "SSL_CERT_FILE": true,
+		"NODE_OPTIONS": true, "GIT_CONFIG_COUNT": true, "AGENTVAULT": true, "AGENTVAULT_PASSPHRASE": true, "NODE_TLS_REJECT_UNAUTHORIZED": true,
+		"GITHUB_TOKEN": false, "PROXY_TOKEN": false, "AGENTVAULT_DEMO": false, "": false,
+	} {
+		if Own(name) != want {
+			t.Errorf("%s: %t", name, !want)
+		}
+	}
+}

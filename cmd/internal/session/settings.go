@@ -1,7 +1,9 @@
 package session
 
 import (
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -87,4 +89,18 @@ func matchAny(patterns []string, name string) bool {
 		}
 	}
 	return false
+}
+
+// Own reports whether a variable, in any case of its name, is one that the session sets or
+// takes away so that its child finds the proxy and trusts it.
+func Own(name string) bool {
+	name = strings.ToUpper(name)
+	if strings.HasPrefix(name, ownSecrets) || strings.HasPrefix(name, "GIT_CONFIG_") || matchAny(removed, name) {
+		return true
+	}
+	switch name {
+	case "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS":
+		return true
+	}
+	return slices.ContainsFunc(settings(EnvConfig{Proxy: new(url.URL), Files: new(Files)}, nil), func(v variable) bool { return strings.ToUpper(v.name) == name })
 }
