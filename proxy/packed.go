@@ -109,7 +109,7 @@ func (x *exchange) deliverDecoded(w http.ResponseWriter, resp *http.Response, g 
 		return nil
 	}
 	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Accept-Ranges"} {
 		h.Del(name)
 	}
 	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {

@@ -72,18 +72,21 @@ func slotNameOf(in Injector) string {
 // secret is shown to. The copies that are to be replaced are what it returns: they may stand
 // on other lines than before.
 func DropOthers(req *http.Request, found []Found, own Injector) ([]Found, error) {
-	found = slices.Clone(found)
 	kind, name := slotKindOf(own), slotNameOf(own)
 	for key, lines := range req.Header {
 		if kind == "header" && sameSlot(key, name) || commonHeader(key) {
-			if kept := standing(found, key, lines); len(kept) > 0 {
-				req.Header[key] = kept
-			} else {
+			switch standing(found, key, lines) {
+			case len(lines):
+			case 0:
 				delete(req.Header, key)
+			default:
+				found = slices.Clone(found)
+				req.Header[key] = onlyStanding(found, key, lines)
 			}
 		}
 	}
 	if kind == "cookie" {
+		found = slices.Clone(found)
 		dropCookies(req, found, name)
 	}
 	var names []string
@@ -102,15 +105,31 @@ func commonHeader(key string) bool {
 	return false
 }
 
-// standing returns the lines of a header that hold a placeholder, and tells found where
-// they are then.
-func standing(found []Found, key string, lines []string) (kept []string) {
+// standsAt says that a copy stands on a line of a header.
+func (x *Found) standsAt(key string, line int) bool {
+	return (x.slot.kind == inHeader || x.slot.kind == inBasic) && x.slot.key == key && x.slot.line == line
+}
+
+// standing counts the lines of a header that hold a placeholder.
+func standing(found []Found, key string, lines []string) (n int) {
+	for i := range lines {
+		for k := range found {
+			if found[k].standsAt(key, i) {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+// onlyStanding returns these lines, and tells found where they are then.
+func onlyStanding(found []Found, key string, lines []string) (kept []string) {
 	for i, line := range lines {
 		here := false
-		for n := range found {
-			at := &found[n].slot
-			if (at.kind == inHeader || at.kind == inBasic) && at.key == key && at.line == i {
-				at.line, here = len(kept), true
+		for k := range found {
+			if found[k].standsAt(key, i) {
+				found[k].slot.line, here = len(kept), true
 			}
 		}
 		if here {

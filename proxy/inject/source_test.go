@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -16,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -257,110 +255,6 @@ func TestGitHubApp(t *testing.T) {
 	app.InstallationID = "99/../1"
 	if _, _, err := app.Token(t.Context(), secret(text)); err == nil || !strings.Contains(err.Error(), "not a number") {
 		t.Errorf("installation: got %v", err)
-	}
-}
-
-func TestGCP(t *testing.T) {
-	key, text := rsaKey(t)
-	var srv *httptest.Server
-	srv, client := fake(t, func(w http.ResponseWriter, r *http.Request) {
-		header, claims, err := verifyJWT(r.PostFormValue("assertion"), &key.PublicKey)
-		if err != nil || r.PostFormValue("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || header["kid"] != "k1" ||
-			claims["iss"] != "svc@p.iam.gserviceaccount.com" || claims["aud"] != srv.URL+"/token" || claims["exp"].(float64)-claims["iat"].(float64) > 3600 {
-			answer(w, 400, map[string]string{"error": "invalid_grant"})
-			return
-		}
-		answer(w, 200, map[string]any{"access_token": "ya29." + claims["scope"].(string) + "....", "expires_in": 3599, "token_type": "Bearer"})
-	})
-	file := func(kind, key string) string {
-		b, _ := json.Marshal(map[string]string{"type": kind, "client_email": "svc@p.iam.gserviceaccount.com", "private_key_id": "k1", "private_key": key, "token_uri": "https://evil.test/"})
-		return string(b)
-	}
-	g := &GCP{Scopes: []string{"s1", "s2"}, TokenURL: srv.URL + "/token", Client: client, Now: testClock}
-	token, expires, err := g.Token(t.Context(), secret(file("service_account", text)))
-	if err != nil || token.Reveal() != "ya29.s1 s2...." || !expires.Equal(testTime.Add(3599*time.Second)) {
-		t.Errorf("got %q until %v, %v", token.Reveal(), expires, err)
-	}
-	for want, stored := range map[string]string{"not the key file": file("authorized_user", text), "not the key file ": "s3cret-marker", "not an RSA": file("service_account", "s3cret-marker")} {
-		if _, _, err := g.Token(t.Context(), secret(stored)); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) || strings.Contains(err.Error(), "s3cret-marker") {
-			t.Errorf("%q: got %v", want, err)
-		}
-	}
-}
-
-// doer answers without a network, and remembers what it was asked.
-type doer struct{ asked []string }
-
-func (d *doer) Do(r *http.Request) (*http.Response, error) {
-	d.asked = append(d.asked, r.Method+" "+r.URL.String())
-	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"access_token":"t","expires_in":60}`))}, nil
-}
-
-// The key file does not say where it is sent: whoever could write it would get signed
-// assertions.
-func TestGCPEndpointIsOurs(t *testing.T) {
-	_, text := rsaKey(t)
-	b, _ := json.Marshal(map[string]string{"type": "service_account", "client_email": "e", "private_key": text, "token_uri": "https://evil.test/token",
-		"auth_uri": "https://evil.test/", "universe_domain": "evil.test"})
-	d := new(doer)
-	if _, _, err := (&GCP{Client: d}).Token(t.Context(), secret(string(b))); err != nil || strings.Join(d.asked, " ") != "POST "+googleTokenURL {
-		t.Errorf("asked %q, %v", d.asked, err)
-	}
-}
-
-func TestClientCertificate(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, _ := x509.MarshalPKCS8PrivateKey(key)
-	certPEM, keyPEM := pemOf("CERTIFICATE", der), pemOf("PRIVATE KEY", keyDER)
-
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprint(w, r.TLS.PeerCertificates[0].SerialNumber)
-	}))
-	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
-	srv.StartTLS()
-	defer srv.Close()
-	for _, stored := range []string{certPEM + keyPEM, keyPEM + certPEM} {
-		cert, err := ClientCertificate(secret(stored))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client := srv.Client()
-		transport := client.Transport.(*http.Transport).Clone()
-		transport.TLSClientConfig.Certificates = []tls.Certificate{cert}
-		resp, err := (&http.Client{Transport: transport}).Get(srv.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if string(body) != "1" {
-			t.Errorf("got %q", body)
-		}
-	}
-	for _, stored := range []string{"", "s3cret-marker", certPEM, keyPEM} {
-		if _, err := ClientCertificate(secret(stored)); err == nil || strings.Contains(err.Error(), "s3cret-marker") {
-			t.Errorf("got %v", err)
-		}
-	}
-	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	otherDER, _ := x509.MarshalPKCS8PrivateKey(other)
-	if _, err := ClientCertificate(secret(certPEM + pemOf("PRIVATE KEY", otherDER))); err == nil || !strings.Contains(err.Error(), "does not belong") {
-		t.Errorf("another key: got %v", err)
-	}
-	cert, _ := ClientCertificate(secret(certPEM + keyPEM))
-	if err := CheckExpiry(cert, time.Now()); err != nil {
-		t.Error(err)
-	}
-	if err := CheckExpiry(cert, time.Now().Add(2*time.Hour)); err == nil || !strings.Contains(err.Error(), "expired on 2") {
-		t.Errorf("expired: got %v", err)
 	}
 }
 
