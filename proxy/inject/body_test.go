@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const form, jsonType = "application/x-www-form-urlencoded", "application/json"
@@ -178,6 +179,9 @@ func FuzzBody(f *testing.F) {
 	f.Add("a=1&s=%zz;&s[]=2", "s", uint8(1))
 	f.Add("--b\r\nContent-Disposition: form-data; name=\"s\"\r\n\r\nx\r\n--b--\r\n", "s", uint8(2))
 	f.Fuzz(func(t *testing.T, body, field string, kind uint8) {
+		if !utf8.ValidString(field) {
+			t.Skip() // TOML has no such names, and encoding/json reads them as others
+		}
 		const v = "placed-\"value\""
 		types := [...]string{jsonType, form, "multipart/form-data; boundary=b"}
 		req := &http.Request{Header: http.Header{"Content-Type": {types[kind%3]}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
