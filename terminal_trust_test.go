@@ -28,7 +28,7 @@ func TestApprovalIsNotTypedAhead(t *testing.T) {
 			strings.Contains(now, "shop sends env:API_KEY to xn--shp-ted.example.test\n")
 	})
 	s.keys("n", "Enter")
-	if now := s.over("not approved"); strings.Contains(now, "the agent ran") {
+	if now := s.over("agentvault: hint: read it, then run: agentvault trust"); strings.Contains(now, "the agent ran") {
 		t.Errorf("it was approved:\n%s", now)
 	}
 }
