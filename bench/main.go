@@ -40,10 +40,10 @@ type plan struct {
 }
 
 var (
-	full = plan{rounds: 9, warm: 1500, load: time.Second, cold: 26, events: 50, bulk: 512 << 20, tunnels: 500, starts: 10,
+	full = plan{rounds: 9, warm: 1500, load: time.Second, cold: 26, events: 100, bulk: 512 << 20, tunnels: 500, starts: 10,
 		keys: 300, lines: 2000000, soakFor: time.Minute}
 	// Enough to see a regression, not to publish.
-	quick = plan{rounds: 3, warm: 1000, load: 500 * time.Millisecond, cold: 20, events: 30, bulk: 64 << 20, tunnels: 500, starts: 5,
+	quick = plan{rounds: 3, warm: 1000, load: 500 * time.Millisecond, cold: 20, events: 50, bulk: 64 << 20, tunnels: 500, starts: 5,
 		keys: 100, lines: 200000, soakFor: 6 * time.Second}
 )
 

@@ -280,6 +280,7 @@ func (b *bench) cold() error {
 
 // stream is the delay of the head of an event stream, and of its events.
 func (b *bench) stream() error {
+	const streams = 25 // a head each
 	events := series{make([]float64, b.rounds), make([]float64, b.rounds), make([]float64, b.rounds)}
 	s, err := b.turns(func(round int, t *target) (float64, error) {
 		c, err := t.open(host, true)
@@ -288,9 +289,9 @@ func (b *bench) stream() error {
 		}
 		defer c.Close()
 		var heads, delays []time.Duration
-		for range 5 {
+		for range streams {
 			begin := time.Now()
-			if _, err := c.Write(c.head("GET", "/events?n="+strconv.Itoa(b.plan.events/5), "")); err != nil {
+			if _, err := c.Write(c.head("GET", "/events?n="+strconv.Itoa(b.plan.events/streams), "")); err != nil {
 				return 0, err
 			}
 			if _, err := c.readHead(); err != nil {
@@ -314,7 +315,7 @@ func (b *bench) stream() error {
 				return 0, err
 			}
 		}
-		if len(delays) < b.plan.events/5*5 {
+		if len(delays) < b.plan.events/streams*streams {
 			return 0, fmt.Errorf("%d events", len(delays))
 		}
 		events[slices.Index(b.targets, t)][round] = float64(median(delays))
