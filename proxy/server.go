@@ -7,8 +7,9 @@ import (
 )
 
 // GCPercent is the GOGC for a process that serves a proxy. What lives is a few megabytes
-// and most of each request dies at once, so more than Go's own 100 saves time; at 150 the
-// peak of a run of the benchmark was 41 MiB, at 120 it is 31 MiB (docs/performance.md).
+// and most of each request dies at once, so more than Go's own 100 saves time. Idle
+// connections to upstreams live longer: with 240 of them a process takes about 40 MiB
+// (the peak of all rows in docs/performance.md).
 const GCPercent = 120
 
 const (
