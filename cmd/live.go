@@ -161,13 +161,15 @@ func (l *live) close() {
 	l.closers = nil
 }
 
-// newSessionID sorts by time and ends in random digits, by which people name a session.
+// newSessionID sorts by time, to the millisecond so that of two sessions of a script the later
+// one is the last, and ends in random digits, by which people name a session.
 func newSessionID(now time.Time) (string, error) {
 	b := make([]byte, 3)
 	if _, err := rand.Read(b); err != nil {
 		return "", fmt.Errorf("session id: %w", err)
 	}
-	return now.UTC().Format("20060102T150405") + "-" + hex.EncodeToString(b), nil
+	stamp := strings.Replace(now.UTC().Format("20060102T150405.000"), ".", "", 1)
+	return stamp + "-" + hex.EncodeToString(b), nil
 }
 
 // shortID is what people type.
