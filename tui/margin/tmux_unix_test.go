@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	stdstrings "strings"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 	if child := os.Getenv("MARGIN_CHILD"); child != "" {
 		os.Exit(demo(child))
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // nohup ignores it, and children inherit that
 	os.Exit(m.Run())
 }
 

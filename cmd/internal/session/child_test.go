@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +17,13 @@ import (
 	"testing"
 	"time"
 )
+
+// TestMain takes SIGHUP back where these tests were started with it ignored, as nohup does: their
+// children would inherit that.
+func TestMain(m *testing.M) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	os.Exit(m.Run())
+}
 
 func TestExitStatus(t *testing.T) {
 	tests := []struct {
