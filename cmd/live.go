@@ -310,7 +310,7 @@ func (l *live) environ(o sessionOptions) []string {
 	observe := o.observe || len(l.compiled.Services) == 0
 	e := session.Environ(session.EnvConfig{
 		Parent: l.env.Environ, Session: l.id, Proxy: l.address, Files: l.files, NoProxy: l.compiled.NoProxy, Withheld: l.envRefs(),
-		Placeholders: l.variables(), Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
+		Placeholders: l.variables(), IsKey: config.IsKey, Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
 	})
 	l.hide(append(slices.Clone(e.Seen), e.Readmitted...))
 	switch {

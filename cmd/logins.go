@@ -228,9 +228,11 @@ func (l *logins) vault() (keyring.Backend, error) {
 	server := l.vaultServer()
 	o := vault.Config{
 		Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, RootCAs: way.Roots, Proxy: way.Proxy, LookupEnv: l.env.LookupEnv,
-		Token:     l.credential(c.Token, c.Section, server),
-		TokenFile: filepath.Join(l.env.home(), ".vault-token"),
-		OwnLogin:  c.Kind != config.Project,
+		Token:    l.credential(c.Token, c.Section, server),
+		OwnLogin: c.Kind != config.Project,
+	}
+	if home := l.env.home(); filepath.IsAbs(home) { // a relative one would be found in the project's folder
+		o.TokenFile = filepath.Join(home, ".vault-token")
 	}
 	if !c.SecretID.IsZero() {
 		o.AppRole = &vault.AppRole{Mount: c.Mount, RoleID: c.RoleID, SecretID: l.credential(c.SecretID, c.Section, server), Wrapped: c.Wrapped}

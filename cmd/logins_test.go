@@ -247,6 +247,27 @@ func TestProjectNamesTheUsersServer(t *testing.T) {
 	}
 }
 
+// Without a home the token of `vault login` is nowhere, and not in the working directory.
+func TestNoHomeNoTokenFile(t *testing.T) {
+	w := newLoginWorld(t)
+	w.write("user/agentvault.toml", "")
+	w.write("project/agentvault.toml", "")
+	w.write("project/.vault-token", loot)
+	t.Chdir(filepath.Join(w.dir, "project"))
+	w.env["VAULT_ADDR"] = w.server.URL
+	for _, home := range []string{"", "."} {
+		w.env["HOME"] = home
+		err := w.get("vault:secret/a#k")
+		var h interface{ Hint() string }
+		if !errors.As(err, &h) || !strings.Contains(h.Hint(), "set HOME to an absolute path") {
+			t.Errorf("HOME=%q: %v", home, err)
+		}
+	}
+	if saw := w.server.saw(); saw != "" {
+		t.Errorf("the server saw %q", saw)
+	}
+}
+
 // A session that names none of Infisical, Vault and AWS opens none of them, whatever sections
 // its files have.
 func TestBackendsAreLazy(t *testing.T) {

@@ -107,8 +107,11 @@ func (b *Backend) obtain(ctx context.Context) (t *token, renewable bool, err err
 		}
 	}
 	hint := "set VAULT_TOKEN, run vault login, or give [vault] role_id and secret_id = \"keychain:...\" in the configuration"
-	if !b.trusted() {
+	switch {
+	case !b.trusted():
 		hint = "your own login is sent to VAULT_ADDR only, and " + b.server + " is what a project's file says: give [vault] role_id and secret_id there, or put [vault] into your own file"
+	case b.c.TokenFile == "":
+		hint = "~/.vault-token is not read where HOME is not set: set HOME to an absolute path, or VAULT_TOKEN, or give [vault] role_id and secret_id in the configuration"
 	}
 	return nil, false, keyring.WithHint(fmt.Errorf("no credential for Vault: %w", keyring.ErrDenied), hint)
 }

@@ -50,7 +50,8 @@ type Config struct {
 	// AppRole and JWT are ways to sign in; the token is ours, and revoked in the end.
 	AppRole *AppRole
 	JWT     *JWT
-	// TokenFile is where `vault login` leaves its token: ~/.vault-token.
+	// TokenFile is where `vault login` leaves its token: ~/.vault-token. Empty means that there
+	// is no home.
 	TokenFile string
 	// LookupEnv reads the environment; nil is an empty one.
 	LookupEnv func(string) (string, bool)

@@ -212,6 +212,9 @@ func TestTokenSources(t *testing.T) {
 		delete(env, "VAULT_TOKEN")
 		_, err := New(config).Get(t.Context(), mustRef(t, "vault:secret/a#k"))
 		wantError(t, err, keyring.ErrDenied, "no credential for Vault", "vault login")
+		config.TokenFile = ""
+		_, err = New(config).Get(t.Context(), mustRef(t, "vault:secret/a#k"))
+		wantError(t, err, keyring.ErrDenied, "no credential for Vault", "set HOME to an absolute path")
 	})
 }
 

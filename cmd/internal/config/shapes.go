@@ -42,11 +42,6 @@ var allMarks = sync.OnceValue(func() []marked {
 // claimed returns the services of which text plainly is a key, or an id.
 func claimed(text string) (keys, ids []string) {
 	for _, m := range allMarks() {
-		if hasMark(m.marks, text) {
-			if e, ok := Lookup(m.service); ok && e.IsPlainly(text) {
-				keys = append(keys, m.service)
-			}
-		}
 		if slices.ContainsFunc(m.ids, func(id string) bool {
 			re, err := regexp.Compile(`\A(?:` + id + `)\z`) // a test compiles every row's
 			return err == nil && re.MatchString(text)
@@ -54,7 +49,41 @@ func claimed(text string) (keys, ids []string) {
 			ids = append(ids, m.service)
 		}
 	}
-	return keys, ids
+	return owners(text), ids
+}
+
+// owners are the services of which text plainly is a key.
+func owners(text string) (names []string) {
+	for _, m := range allMarks() {
+		if !hasMark(m.marks, text) {
+			continue
+		}
+		if e, ok := Lookup(m.service); ok && e.IsPlainly(text) {
+			names = append(names, m.service)
+		}
+	}
+	return names
+}
+
+// shared are texts with which keys of more than one provider begin: sk_test_ is what Stripe,
+// Paystack and Clerk write in front. Such a key is plainly a key, and not whose.
+var shared = []string{"sk-", "sk_", "rk_"}
+
+// IsKey reports whether text plainly is a key of a provider, whichever it is: it has a mark of
+// one (see Entry.IsPlainly), or begins as those of several do. Digits in some number are
+// nobody's, and a name made of words (sk-service-payments-production) is no key, although the
+// patterns of a few providers take it.
+func IsKey(text string) bool {
+	return (len(owners(text)) > 0 || hasMark(shared, text) && slices.ContainsFunc(Catalogue(), func(e Entry) bool {
+		return hasMark(shared, e.Shape) && e.IsKey(text)
+	})) && !madeOfWords(text)
+}
+
+// madeOfWords reports whether all that stands between dashes, underscores and dots is a word, a
+// short number, or next to nothing. As many random characters as a key has are not.
+func madeOfWords(text string) bool {
+	const part = `(?:[A-Z]?[a-z]{1,20}[0-9]{0,2}|[A-Z]{2,20}[0-9]{0,2}|[0-9]{1,8}|[A-Za-z0-9]{1,3})`
+	return regexp.MustCompile(`\A` + part + `(?:[-_.]` + part + `)*\z`).MatchString(text)
 }
 
 // ForeignError is a value that plainly is no key of the service that it would be sent to.

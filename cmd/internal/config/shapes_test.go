@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,49 @@ func TestInspectTakesEveryShape(t *testing.T) {
 	}
 }
 
+// A key is known whatever stands in front of it in an environment, and what an ordinary
+// environment holds is none.
+func TestIsKey(t *testing.T) {
+	same := mathrand.NewChaCha8([32]byte{}) // the same keys in each run
+	for _, e := range Catalogue() {
+		if len(e.Marks) == 0 && !hasMark(shared, e.Shape) {
+			continue
+		}
+		p, err := inject.NewPlaceholder(same, e.Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !IsKey(p) {
+			t.Errorf("%s: %q is no key", e.Name, p)
+		}
+	}
+	for _, key := range []string{
+		"sk_test_4eC39HqLyjWDarjtT1zdp7dc", "rk_live_4eC39HqLyjWDarjtT1zdp7dc", // Stripe's from before they said 51
+		"sk-0123456789abcdef0123456789abcdef",
+	} {
+		if !IsKey(key) {
+			t.Errorf("%q is no key", key)
+		}
+	}
+	for _, value := range []string{
+		"", "1", "true", "xterm-256color", "en_US.UTF-8", "sk_SK.UTF-8", "sk-SK", "Europe/Bratislava", "/usr/local/bin:/usr/bin:/bin:/opt/Node20/bin",
+		"/home/dev/.rustup/toolchains/1.90.0-x86_64-unknown-linux-gnu", "unix:path=/run/user/1000/bus,guid=0123456789abcdef0123456789abcdef",
+		"rs=0:di=01;34:ln=01;36:*.tar=01;31", "-Xmx4g -Dfile.encoding=UTF-8", "--max-old-space-size=4096", "https://proxy.acme.test:3128",
+		"postgres://app@db.acme.test:5432/app", "2026-01-02T15:04:05Z", "1.2.3-rc.4+build.5", "v20.11.1", "kubernetes.default.svc.cluster.local",
+		"0123456789abcdef0123456789abcdef01234567", "0123456789abcdef0123456789abcdef", "6ba7b810-9dad-41d1-80b4-00c04fd430c8", // a commit, a digest, an id
+		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "AKIAIOSFODNN7EXAMPLE", // the public half of a pair
+		"sk-service-payments-eu1-production", "sk-admin-console-of-the-team", "sk-proj-the-name-of-a-project-2", "sk-proj-Payments-Team-Production", "re_run_the_failed_tests_only", "re_run_2_tests_of_10_again",
+		"sk-1234", "sk-local-development-0001", "sk_test_key", "pk_test_51H8x0ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", // published with every page
+		"pat", "patience", "hvs.not-yet", "test_0123456789abcdef0123456789abcdef", "live_0123456789012345678901234567890123456789",
+		"ghp_", "ghp_short", "x ghp_0123456789abcdefghijABCDEFGHIJ012345", "tvly-dev-local-instance-of-mine", "fc-cache -f -v", "SG.UTF-8",
+		"{\"key\":\"ghp_0123456789abcdefghijABCDEFGHIJ012345\"}", "AIza", "dapi", "gsk_model_name", "0", "en", "tty1", ":0.0", "3.12",
+	} {
+		if IsKey(value) {
+			t.Errorf("%q is taken for a key", value)
+		}
+	}
+}
+
 // The lines that are read alone are all that the catalogue has.
 func TestMarksAreTheCatalogues(t *testing.T) {
 	var got, want []string
@@ -108,6 +152,15 @@ func BenchmarkInspect(b *testing.B) {
 	for b.Loop() {
 		if _, err := s.Inspect(value, ""); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What a session's start pays for the values of an ordinary environment.
+func BenchmarkIsKey(b *testing.B) {
+	for b.Loop() {
+		for range 100 {
+			IsKey("/home/dev/.rustup/toolchains/1.90.0-x86_64-unknown-linux-gnu/bin")
 		}
 	}
 }

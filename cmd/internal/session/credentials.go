@@ -44,8 +44,7 @@ var credentialRules = []credentialRule{
 	}},
 }
 
-// isCredential says whether a variable's value is one, by its name. A value is never
-// looked at: what a key looks like changes, and a guess from it would hold back at random.
+// isCredential says whether a variable's value is one, by its name.
 func isCredential(name string) bool {
 	name = strings.ToUpper(name)
 	for _, rule := range credentialRules {

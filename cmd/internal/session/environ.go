@@ -25,6 +25,9 @@ type EnvConfig struct {
 	NoProxy []string
 	// Placeholders are the stand-ins for credentials, by variable. They win over everything.
 	Placeholders map[string]string
+	// IsKey says of a value that it plainly is a provider's key; a variable that holds one is a
+	// credential whatever its name says. Nil goes by the names alone.
+	IsKey func(value string) bool
 	// Pass readmits credentials by name; '*' stands for any text.
 	Pass []string
 	// Withheld are never handed on, whatever their names look like and whoever asks: the
@@ -60,7 +63,8 @@ func environ(c EnvConfig, fold bool) Env {
 	parentNoProxy := append(splitList(e.get("no_proxy")), splitList(e.get("NO_PROXY"))...)
 
 	for _, name := range e.names() {
-		credential := isCredential(name) && e.get(name) != ""
+		value := e.get(name)
+		credential := value != "" && (isCredential(name) || c.IsKey != nil && c.IsKey(value))
 		switch {
 		case strings.HasPrefix(e.key(name), e.key(ownSecrets)):
 			e.remove(name)
