@@ -62,10 +62,19 @@ type feedLine struct {
 	Dropped uint64 `json:"dropped,omitempty"`
 }
 
-// feedDir is where the sockets are. It is short: a socket's path may have 104 bytes on
-// macOS. It is apart from the session's own folder, whose path the child knows.
+// socketPathMost is how long a socket's path may be everywhere: sun_path has 104 bytes on macOS
+// (108 on Linux and Windows), and the last is a NUL.
+const socketPathMost = 103
+
+// feedDir is where the sockets are. It is apart from the session's own folder, whose path the
+// child knows, and in /tmp where the usual place has too long a path for a socket.
 func feedDir(env Env) string {
-	return filepath.Join(session.DefaultParent(env.get), "avwatch-"+strconv.Itoa(os.Getuid()))
+	name := "avwatch-" + strconv.Itoa(os.Getuid())
+	dir := filepath.Join(session.DefaultParent(env.get), name)
+	if longest := filepath.Join(dir, "7f3a00"+refreshSuffix); len(longest) > socketPathMost && runtime.GOOS != "windows" {
+		return filepath.Join("/tmp", name)
+	}
+	return dir
 }
 
 func newFeed(l *live) (*feed, error) {

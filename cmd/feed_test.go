@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"net"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +133,29 @@ func TestFeedIsBounded(t *testing.T) {
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 		if _, err := bufio.NewReader(c).ReadString('\n'); (err == nil) != (i < feedMost) {
 			t.Errorf("connection %d: %v", i, err)
+		}
+	}
+}
+
+// A session whose usual folder has a path too long for sockets can be watched all the same.
+func TestFeedDirIsShort(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no other folder there")
+	}
+	b, _ := newRulebook(t, cabinet{})
+	for _, length := range []int{20, 60, 80, 100, 200} {
+		dir := filepath.Join(t.TempDir(), strings.Repeat("d", length))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		env := b.live.env
+		env.LookupEnv = func(string) (string, bool) { return dir, true }
+		got := feedDir(env)
+		if longest := filepath.Join(got, "7f3a00"+refreshSuffix); len(longest) > socketPathMost {
+			t.Errorf("%q is too long", longest)
+		}
+		if usual := filepath.Dir(got) == dir; usual != (len(dir)+len("/avwatch-/7f3a00"+refreshSuffix)+len(strconv.Itoa(os.Getuid())) <= socketPathMost) {
+			t.Errorf("%s: the sockets are in %s", dir, got)
 		}
 	}
 }
