@@ -256,10 +256,17 @@ func rotate(ts *testscript.TestScript, neg bool, args []string) {
 // unbound NAME: a secret in the encrypted file, under the passphrase of the scripts, that has
 // no binding.
 func unbound(ts *testscript.TestScript, neg bool, args []string) {
-	s := file.New(file.Config{Dir: ts.MkAbs("home/.local/share/agentvault/secrets"),
-		Passphrase: func(context.Context, bool) ([]byte, error) { return []byte("correct horse battery staple"), nil }})
-	ts.Check(s.Unlock(context.Background()))
-	ts.Check(s.Set(context.Background(), args[0], keyring.Item{Value: keyring.NewSecret([]byte(firstValue))}))
+	ts.Check(storeUnbound(ts.MkAbs("home"), args[0]))
+}
+
+// passphrase opens the encrypted file of every home here.
+const passphrase = "correct horse battery staple"
+
+func storeUnbound(home, name string) error {
+	s := file.New(file.Config{Dir: filepath.Join(home, ".local/share/agentvault/secrets"),
+		Passphrase: func(context.Context, bool) ([]byte, error) { return []byte(passphrase), nil }})
+	ctx := context.Background()
+	return errors.Join(s.Unlock(ctx), s.Set(ctx, name, keyring.Item{Value: keyring.NewSecret([]byte(firstValue))}))
 }
 
 // infisical speaks as much of Infisical's protocol as one folder needs.

@@ -241,6 +241,7 @@ func askAdoption(env Env) func(string) (bool, error) {
 			return false, fmt.Errorf("terminal: %w", err)
 		}
 		defer func() { _ = tty.Close() }()
+		dropTypedAhead(tty) // it was meant for the agent
 		answer, err := ask(tty, "agentvault: "+printable(question))
 		if errors.Is(err, errInterrupted) {
 			return false, nil

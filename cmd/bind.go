@@ -61,6 +61,7 @@ func (l *live) bind(ctx context.Context) error {
 		for _, h := range u.hosts {
 			fmt.Fprintf(tty, "    %s\n", printable(h))
 		}
+		dropTypedAhead(tty) // nobody has seen the hosts before now
 		answer, err := ask(tty, "agentvault: bind it to these, for good? [y/N] ")
 		if err != nil {
 			return err
