@@ -59,8 +59,11 @@ func runCheck(ctx context.Context, env Env, o checkOptions) error {
 		}
 		return status(statusUsage)
 	}
-	findings := check.Run(check.Options{File: v.file, Compiled: v.compiled, Bindings: storedBindings(ctx, env, v.compiled.Refs),
-		Row: config.NewTrust(env.stateDir()).Row})
+	looked := check.Options{File: v.file, Compiled: v.compiled, Bindings: storedBindings(ctx, env, v.compiled.Refs), Row: config.NewTrust(env.stateDir()).Row}
+	if p, ok := findPresser(env); ok {
+		looked.Keys, looked.KeysHint = p.String(), presserHint
+	}
+	findings := check.Run(looked)
 	report := check.NewReport(v.compiled, v.files, findings, o.strict)
 	if o.json {
 		err = report.JSON(env.Stdout)

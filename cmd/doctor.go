@@ -76,7 +76,8 @@ func doctor(ctx context.Context, env Env) error {
 	default:
 		line("way out", nil, "direct")
 	}
-	if _, err := loadConfig(env, "", nil); err != nil {
+	c, err := loadConfig(env, "", nil)
+	if err != nil {
 		line("configuration", err, "")
 		failed = status(statusUsage)
 	} else {
@@ -86,6 +87,9 @@ func doctor(ctx context.Context, env Env) error {
 		line("live view", nil, "under the agent (bar, dock), in a panel, or with agentvault watch")
 	} else {
 		line("live view", nil, "in a panel, or with agentvault watch")
+	}
+	if p, ok := findPresser(env); ok && c != nil && asks(c) {
+		line("questions", withHint(errors.New(p.String()), presserHint), "")
 	}
 	found, err := tryRuntimes(ctx, env)
 	if err != nil {

@@ -118,7 +118,9 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 			child.End(endGrace)
 		}
 	}()
-	code, err := show(ctx, l, l.environ(o))
+	environ := l.environ(o)
+	l.warnOfPresser()
+	code, err := show(ctx, l, environ)
 	if p := l.broken.Load(); p != nil {
 		return p
 	}

@@ -46,6 +46,7 @@ const (
 	WideSearch       = "wide-search"       // the placeholder is replaced where the API keeps content
 	KnownService     = "known-service"     // the catalogue knows the host of a service written by hand
 	CatalogueChanged = "catalogue-changed" // an entry is not what it was when the file was approved
+	AskKeys          = "ask-keys"          // the agent can press the keys that answer a question here
 )
 
 // Finding is one thing to tell.
@@ -73,6 +74,9 @@ type Options struct {
 	// Row tells what an entry of the catalogue was when a file was approved, see
 	// config.Trust.Row; nil knows of none.
 	Row func(path, use string) ([]string, bool)
+	// Keys says who around this terminal presses keys for the agent too, and KeysHint what to
+	// do about it; "" where nobody is known to.
+	Keys, KeysHint string
 }
 
 // checker collects.
@@ -89,6 +93,7 @@ func Run(o Options) []Finding {
 	c := &checker{Options: o}
 	c.widened()
 	c.unmatched()
+	c.askKeys()
 	c.suffixes()
 	c.plainHTTP()
 	c.bindings()

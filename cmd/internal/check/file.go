@@ -43,6 +43,21 @@ func (c *checker) unmatched() {
 	}
 }
 
+// askKeys looks for what waits for an answer where the agent could give it.
+func (c *checker) askKeys() {
+	if c.Keys == "" {
+		return
+	}
+	if c.File.Unmatched == "ask" {
+		c.add(c.File.UnmatchedPos(), Info, AskKeys, c.KeysHint, "unmatched: %s", c.Keys)
+	}
+	for i := range c.File.Services {
+		if s := &c.File.Services[i]; len(s.Ask) > 0 {
+			c.add(s.At("ask"), Info, AskKeys, c.KeysHint, "service %q: ask: %s", s.Name, c.Keys)
+		}
+	}
+}
+
 // suffixes looks for wildcards over names that strangers own.
 func (c *checker) suffixes() {
 	for i := range c.Compiled.Services {
