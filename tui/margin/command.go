@@ -14,6 +14,9 @@ const maxCommand = 5
 // Without it a child prints plainly, as everywhere else: it has to ask for the cursor to know.
 const textSizing = "66"
 
+// itermCommands is iTerm2's OSC 1337, some of which draw.
+const itermCommands = "1337"
+
 // commandByte takes a byte of an OSC whose number may go on. The number decides whether the OSC
 // passes, so it is held until it is over.
 func (f *Filter) commandByte(dst []byte, c byte) []byte {
@@ -22,13 +25,14 @@ func (f *Filter) commandByte(dst []byte, c byte) []byte {
 		f.buf = append(f.buf, c)
 		return dst
 	}
-	drop := len(digits) > maxCommand || string(bytes.TrimLeft(digits, "0")) == textSizing
+	code := string(bytes.TrimLeft(digits, "0"))
+	drop := len(digits) > maxCommand || code == textSizing || f.through && code == itermCommands
 	number := string(digits)
 	if drop {
 		f.buf = f.buf[:0]
 	}
 	dst = f.openString(dst, ']')
-	f.str.drop = drop
+	f.str.drop = f.str.drop || drop
 	f.str.keep([]byte(number))
 	return f.step(dst, c)
 }

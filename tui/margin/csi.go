@@ -41,7 +41,9 @@ import "fmt"
 //	  VT52 ?2l, Tektronix ?38, reverse wrap ?45 ?1045 (wraps to the last row of the screen),
 //	  sixels from the top of the screen ?80, text sizing OSC 66, keyboard lock 2h, DECSCL "p,
 //	  status line $} $~, macros *z DCS !z, DECRSPS DCS $t, printing i, 8-bit answers ESC SP G,
+//	  kitty's commands DCS @,
 //	  other encodings ESC % @, XTSAVE/XTRESTORE ?s ?r (done here), sequences no grammar allows or longer than maxHeld
+//	what tmux hands on (DCS tmux;)   questions and OSC pass, see relay.go
 //	C1 controls (0x9b outside of UTF-8, or U+009B)   written as ESC [, see c1
 //
 // Everything else passes byte for byte.
@@ -249,7 +251,14 @@ func (f *Filter) region(dst []byte, q *sequence) []byte {
 // saveOrMargins treats CSI s: DECSLRM under DECLRMM or with arguments, SCOSC otherwise.
 func (f *Filter) saveOrMargins(dst []byte, q *sequence) []byte {
 	if f.lrmm {
-		f.modes.left, f.modes.right = q.count(0), q.arg(1, f.cols)
+		left, right := q.count(0), q.arg(1, 0)
+		if right == 0 || right > f.cols {
+			right = f.cols
+		}
+		if left >= right { // no margins: terminals leave the cursor where it is
+			return dst
+		}
+		f.modes.left, f.modes.right = left, right
 		f.moveTo(1, 0)
 		f.loseCol()
 		f.shadow.csi(&sequence{final: 'H'})

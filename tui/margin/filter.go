@@ -25,6 +25,8 @@ type Filter struct {
 	charLen int
 	over    bool // the held sequence is longer than maxHeld and will be dropped
 	str     payload
+	through bool // within what tmux hands on to the terminal around it, see relay.go
+	blind   bool // see Config.Blind
 	seq     sequence
 	last    rune // for REP
 
@@ -55,6 +57,8 @@ type payload struct {
 	loose bool // ESC k: some terminals know no such string and print its content
 	drop  bool
 	image bool
+	relay bool // DCS tmux; of which no more than these bytes pass
+	left  int
 	head  []byte // the first bytes of an OSC or an APC, up to maxLink
 }
 
@@ -116,10 +120,10 @@ func (f *Filter) run(dst, p []byte, stop bool) (out []byte, n int) {
 }
 
 // Safe says that a painting may be written now: between two sequences, not within a frame of
-// mode 2026, not while the child has a cursor saved that a painting would overwrite, and not when
+// mode 2026 nor in what is handed on, not while the child has a cursor saved that a painting would overwrite, and not when
 // the cursor waits beyond the last column, which some terminals do not save.
 func (f *Filter) Safe() bool {
-	return f.state == ground && f.need == 0 && !f.modes.frame && (f.clean || !f.slot().used) &&
+	return f.state == ground && f.need == 0 && !f.modes.frame && !f.through && (f.clean || !f.slot().used) &&
 		(f.col.lo < f.cols || f.nowrap)
 }
 
@@ -161,11 +165,11 @@ func (f *Filter) step(dst []byte, c byte) []byte {
 		return f.restart(dst)
 	case c == 0x18 || c == 0x1a:
 		f.state = ground
-		return append(dst, c)
+		return f.own(dst, c)
+	case c == 0x7f, c < 0x20 && f.through:
+		return dst
 	case c < 0x20:
 		return f.c0(dst, c)
-	case c == 0x7f:
-		return dst
 	case c >= 0x80: // no sequence holds such a byte: it is over
 		f.state = ground
 		return f.step(dst, c)
@@ -203,9 +207,11 @@ func (f *Filter) outer(dst []byte, c byte) []byte {
 		f.endString()
 		f.begin(escape, c)
 		return dst
+	case f.through && !str:
+		return dst
 	case c == 0x18 || c == 0x1a:
 		f.endString()
-		return append(dst, c)
+		return f.own(dst, c)
 	case str && c == 0x07 && (f.str.kind == ']' || f.str.kind == 'k'):
 		drop := f.str.drop
 		f.endString()
@@ -246,7 +252,7 @@ func (f *Filter) c1(dst []byte, c byte, raw ...byte) []byte {
 		f.begin(escape, 0x1b)
 		return f.collect(dst, c-0x40)
 	}
-	return append(dst, raw...)
+	return f.own(dst, raw...)
 }
 
 // collect adds a byte to the held sequence; f.buf is its introducer or more.
@@ -266,7 +272,7 @@ func (f *Filter) collect(dst []byte, c byte) []byte {
 		}
 		f.state = ground
 		f.hold(c)
-		if f.over {
+		if f.over || f.through {
 			return dst
 		}
 		return f.escInter(dst, f.buf[len(f.buf)-2], c)
@@ -276,7 +282,7 @@ func (f *Filter) collect(dst []byte, c byte) []byte {
 			return dst
 		}
 		f.state = ground
-		if f.over || !f.seq.parse(f.buf[f.intro:]) {
+		if f.over || !f.seq.parse(f.buf[f.intro:]) || f.through && !f.relayed(&f.seq) {
 			return dst
 		}
 		return f.csi(dst, &f.seq)
@@ -316,5 +322,8 @@ func (f *Filter) escapeFinal(dst []byte, c byte) []byte {
 		return f.openString(dst, c)
 	}
 	f.state = ground
+	if f.through {
+		return f.relayEnd(dst, c)
+	}
 	return f.esc(dst, c)
 }

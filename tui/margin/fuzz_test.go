@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // checkFilter is the law of the filter: any split gives the same output, and on no terminal that
@@ -30,6 +33,11 @@ func checkFilter(t *testing.T, in []byte, at uint) {
 	}
 	if split.Safe() != bytewise.Safe() || split.Wiped() != bytewise.Wiped() {
 		t.Fatalf("%q: the state depends on the split", in)
+	}
+	for _, p := range handedOn(whole) {
+		if seq := drawn(p); seq != "" {
+			t.Fatalf("%q\nbecame %q\nand tmux hands on %q, in which %q draws or moves", in, whole, p, seq)
+		}
 	}
 	for _, row := range []int{1, 3, 6} {
 		w := newWatch(cols, height, rows, row, 4)
@@ -68,7 +76,7 @@ func randomOutput(r *rand.Rand, n int) []byte {
 	var b []byte
 	num := func() int { return []int{0, 1, 2, 3, 5, 6, 7, 8, 99, r.IntN(12)}[r.IntN(10)] }
 	for range n {
-		switch r.IntN(20) {
+		switch r.IntN(21) {
 		case 0, 1, 2:
 			b = append(b, bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(30))...)
 		case 3:
@@ -96,11 +104,66 @@ func randomOutput(r *rand.Rand, n int) []byte {
 		case 17: // strings, half of them never ended
 			b = append(b, []string{"\x1b]0;a", "\x1b]66;a", "\x1bPq#0", "\x1b_Gx", "\x1b^p", "\x1bXs", "\x1bkt", "\x90$q", "\x9e", "\u009f", "\x98"}[r.IntN(11)]...)
 			b = append(b, []string{"", "\x07", "\x1b\\", "\x9c", "\x18"}[r.IntN(5)]...)
-		case 18: // frames, and what stands in them
+		case 18: // what tmux hands on
+			b = append(b, []string{"\x1bPtmux;", "\x1bP1tmux;", "\x1b\x1bPtmux;", "\x90tmux;"}[r.IntN(4)]...)
+			for range r.IntN(5) {
+				b = append(b, []string{"\x1b\x1b[5;5H", "\x1b\x1b[3B", "x", "\n", "\x18", "\x1b\x1b]52;c;YQ==\a", "\x1b\x1b]1337;x", "\x1b\x1b\\", "\x1b[H",
+					"\x1b\x1b[c", "\x1b\x1bP+q4d\x1b\x1b\\", "\x1b\x1bP0q#0~", "\x1b\x1b_Gx", "\x1b\x1b\x1b\\", "\x9b3A", "漢", "\x1b\x1bc", "\x9c"}[r.IntN(18)]...)
+			}
+			b = append(b, []string{"", "\x1b\\", "\x1b\x1b\\", "\x18"}[r.IntN(4)]...)
+		case 19: // frames, and what stands in them
 			b = fmt.Appendf(b, "\x1b[?2026%c\x1b[%dH\x1b[%dB", "hhl"[r.IntN(3)], num(), num())
 		default:
 			b = append(b, byte(r.IntN(256)))
 		}
 	}
 	return b
+}
+
+// handedOn is what tmux gives to the terminal around it of what it reads: the content of each DCS
+// that begins with "tmux;", up to an ESC and a backslash. Of every other ESC in it only the byte
+// behind it counts (tmux 3.5, input.c).
+func handedOn(p []byte) (all [][]byte) {
+	for {
+		i := bytes.Index(p, []byte("\x1bP"))
+		if i < 0 {
+			return all
+		}
+		p = p[i+2:]
+		final := bytes.IndexFunc(p, func(r rune) bool { return r >= 0x40 || r < 0x20 })
+		if final < 0 || !bytes.HasPrefix(p[final:], []byte("tmux;")) {
+			continue
+		}
+		p = p[final+len("tmux;"):]
+		var content []byte
+		for len(p) > 0 && !bytes.HasPrefix(p, []byte("\x1b\\")) {
+			if p[0] == 0x1b {
+				if p = p[1:]; len(p) == 0 {
+					break
+				}
+			}
+			content, p = append(content, p[0]), p[1:]
+		}
+		all = append(all, content)
+	}
+}
+
+// asksOnly are the control sequences that may be handed on.
+var asksOnly = regexp.MustCompile(`^\x1b\[([>=?]?[0-9;]*(c|n|\$p)|>[0-9;]*q|\?[0-9;]*u)$`)
+
+// drawn is the first sequence of p that prints or moves the cursor, "" for none.
+func drawn(p []byte) string {
+	p = plainStrings(p)
+	for state := byte(0); len(p) > 0; {
+		seq, width, n, next := ansi.DecodeSequence(p, state, nil)
+		switch {
+		case n == 0, width > 0:
+			return string(seq)
+		case asksOnly.Match(seq), bytes.HasPrefix(seq, []byte("\x1b]")), bytes.HasPrefix(seq, []byte("\x1bP")), string(seq) == "\x1b\\":
+		default:
+			return string(seq)
+		}
+		state, p = next, p[n:]
+	}
+	return ""
 }

@@ -9,28 +9,32 @@ func (f *Filter) openString(dst []byte, kind byte) []byte {
 	f.state = inString
 	loose := kind == 'k'
 	f.str = payload{kind: kind, loose: loose, head: f.str.head[:0]}
-	f.str.drop = loose && f.narrow()
+	f.str.drop = loose && f.narrow() || f.through && !f.relayedString(kind)
 	if f.str.drop {
 		return dst
 	}
 	return append(dst, f.buf...)
 }
 
-// dcs decides about a DCS once its final byte is known. Two kinds are dropped: DECRSPS (final t
-// after $) puts the cursor anywhere, DECDMAC (final z after !) stores sequences for later.
+// dcs decides about a DCS once its final byte is known. Three kinds are dropped: DECRSPS (final t
+// after $) puts the cursor anywhere, DECDMAC (final z after !) stores sequences for later, and of
+// kitty's own commands (final @) one presses keys.
 func (f *Filter) dcs(dst []byte) []byte {
 	final, inter := f.buf[len(f.buf)-1], byte(0)
 	if n := len(f.buf) - 2; n >= f.intro && f.buf[n] < 0x30 {
 		inter = f.buf[n]
 	}
 	held := f.buf
-	drop := f.over || inter == '$' && final == 't' || inter == '!' && final == 'z'
+	drop := f.over || f.blind || inter == '$' && final == 't' || inter == '!' && final == 'z' || final == '@'
 	if drop {
 		f.buf = f.buf[:0]
 	}
 	dst = f.openString(dst, 'P')
 	f.str.drop = f.str.drop || drop
 	f.str.image = final == 'q' && inter == 0 // sixel
+	if final == 't' && !f.str.drop {
+		f.through, f.str.relay, f.str.left = true, true, len("mux;")
+	}
 	f.buf = held
 	return dst
 }
@@ -39,6 +43,12 @@ func (f *Filter) dcs(dst []byte) []byte {
 func (f *Filter) strByte(dst []byte, c byte) []byte {
 	if f.str.drop || f.str.loose && f.narrow() && c < 0x20 {
 		return dst
+	}
+	if f.str.relay {
+		if f.str.left == 0 {
+			return dst
+		}
+		f.str.left--
 	}
 	f.str.keep([]byte{c})
 	return append(dst, c)
@@ -79,5 +89,6 @@ func (f *Filter) Abort(dst []byte) []byte {
 	if f.state == inString || f.state == heldC2Str {
 		f.str.drop = true
 	}
+	f.through = false
 	return append(dst, "\x1b\\"...)
 }

@@ -12,7 +12,7 @@ func (f *Filter) bulk(p []byte) int {
 	}
 	switch f.state {
 	case ground:
-		if f.narrow() || f.forced {
+		if f.narrow() || f.forced || f.through {
 			return 0
 		}
 		n := plain(p)
@@ -31,7 +31,7 @@ func (f *Filter) bulk(p []byte) int {
 
 // bulkString passes the content of a string up to the first byte that may end it.
 func (f *Filter) bulkString(p []byte) int {
-	if f.str.drop || f.str.loose {
+	if f.str.drop || f.str.loose || f.str.relay {
 		return 0
 	}
 	n := 0

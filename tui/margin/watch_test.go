@@ -1,9 +1,11 @@
 package margin
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	stdstrings "strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -38,6 +40,7 @@ func newWatch(cols, height, limit, row, col int) *watch {
 }
 
 func (w *watch) feed(p []byte) {
+	p = plainStrings(p)
 	for len(p) > 0 && w.complaint == "" {
 		seq, width, n, state := ansi.DecodeSequence(p, w.state, nil)
 		if n == 0 {
@@ -50,6 +53,27 @@ func (w *watch) feed(p []byte) {
 			w.complaint = fmt.Sprintf("row %d after %q", w.row, seq)
 		}
 	}
+}
+
+// plainStrings writes an x for each byte of a character in a string: the decoder takes a 0x9c
+// within one for the string's end, which no terminal does that is in UTF-8.
+func plainStrings(p []byte) []byte {
+	p = bytes.Clone(p)
+	in := false
+	for i := 0; i < len(p); i++ {
+		switch c := p[i]; {
+		case c == 0x1b:
+			in = i+1 < len(p) && bytes.IndexByte([]byte("]P_^X"), p[i+1]) >= 0
+		case c == 0x07, c == 0x18, c == 0x1a, c >= 0x80 && c < 0xa0:
+			in = false
+		case in && c >= 0xc3:
+			if _, n := utf8.DecodeRune(p[i:]); n > 1 {
+				copy(p[i:], "xxxx"[:n])
+				i += n - 1
+			}
+		}
+	}
+	return p
 }
 
 func (w *watch) one(seq string, width int) {
