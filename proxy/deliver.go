@@ -30,7 +30,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	g := x.head(w, resp)
 	var err error
 	switch {
-	case x.in.Method == http.MethodHead || resp.ContentLength == 0:
+	case x.in.Method == http.MethodHead, resp.ContentLength == 0 && len(resp.Trailer) == 0:
 		w.WriteHeader(resp.StatusCode)
 	case g != nil && inParts(resp):
 		x.withhold(w, errors.New("the server answered in several parts, which was not asked for"))
@@ -43,7 +43,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	}
 	if err == nil {
 		for k, values := range resp.Trailer {
-			if g.named(k) {
+			if g.named(k) || len(values) == 0 { // one that was announced may not come
 				continue
 			}
 			w.Header()[http.TrailerPrefix+k] = g.clean(values)

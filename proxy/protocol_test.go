@@ -58,6 +58,26 @@ func TestTrailersBothWays(t *testing.T) {
 	}
 }
 
+// A trailer comes behind a body of an announced length too, of none at all as well: what a refused
+// gRPC call looks like on many a server.
+func TestTrailerBehindALength(t *testing.T) {
+	for _, child := range []int{1, 2} {
+		for _, text := range []string{"", "short"} {
+			t.Run(fmt.Sprintf("h%d %q", child, text), func(t *testing.T) {
+				s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Trailer", "Grpc-Status, X-Never")
+					_, _ = io.WriteString(w, text) // without a flush the server announces the length
+					w.Header().Set("Grpc-Status", "7")
+				}})
+				resp, body := s.do(s.client(child), "POST", s.upstream.URL, nil)
+				if body != text || resp.Trailer.Get("Grpc-Status") != "7" {
+					t.Errorf("got %q, trailer %q", body, resp.Trailer)
+				}
+			})
+		}
+	}
+}
+
 // A trailer that was not announced is sent on by the rules of HTTP/1.1 chunks.
 func TestRequestTrailerUnannounced(t *testing.T) {
 	s := start(t, options{noHTTP2: true, handler: func(w http.ResponseWriter, r *http.Request) {
