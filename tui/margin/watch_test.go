@@ -59,12 +59,13 @@ func (w *watch) feed(p []byte) {
 // within one for the string's end, which no terminal does that is in UTF-8.
 func plainStrings(p []byte) []byte {
 	p = bytes.Clone(p)
-	in := false
+	in, command := false, false
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {
 		case c == 0x1b:
 			in = i+1 < len(p) && bytes.IndexByte([]byte("]P_^X"), p[i+1]) >= 0
-		case c == 0x07, c == 0x18, c == 0x1a, c >= 0x80 && c < 0xa0:
+			command = in && p[i+1] == ']'
+		case command && c == 0x07, c == 0x18, c == 0x1a, c >= 0x80 && c < 0xa0:
 			in = false
 		case in && c >= 0xc3:
 			if _, n := utf8.DecodeRune(p[i:]); n > 1 {
