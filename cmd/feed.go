@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -67,12 +69,15 @@ type feedLine struct {
 const socketPathMost = 103
 
 // feedDir is where the sockets are. It is apart from the session's own folder, whose path the
-// child knows, and in /tmp where the usual place has too long a path for a socket.
+// child knows, and in /tmp, under a name made of the usual place's, where that is too long for
+// a socket.
 func feedDir(env Env) string {
 	name := "avwatch-" + strconv.Itoa(os.Getuid())
 	dir := filepath.Join(session.DefaultParent(env.get), name)
 	if longest := filepath.Join(dir, "7f3a00"+refreshSuffix); len(longest) > socketPathMost && runtime.GOOS != "windows" {
-		return filepath.Join("/tmp", name)
+		h := fnv.New32a()
+		_, _ = io.WriteString(h, dir)
+		return filepath.Join("/tmp", fmt.Sprintf("%s-%08x", name, h.Sum32()))
 	}
 	return dir
 }

@@ -160,23 +160,30 @@ func TestFeedDirIsShort(t *testing.T) {
 	}
 }
 
-// What kill -9 leaves of a session is no session; the sockets of those that live stay.
+// What kill -9 leaves of a session is no session; the sockets of those that live stay, and of
+// those that are about to.
 func TestDeadFeedsAreRemoved(t *testing.T) {
 	l, env := newFed(t)
 	dead := strings.TrimSuffix(l.feed.path, "7f3a00"+feedSuffix) + "dead00"
-	for _, suffix := range []string{feedSuffix, refreshSuffix} {
-		s, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead + suffix, Net: "unix"})
+	old := time.Now().Add(-time.Minute)
+	for _, path := range []string{dead + feedSuffix, dead + refreshSuffix, strings.TrimSuffix(dead, "dead00") + "youn00" + feedSuffix} {
+		s, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.SetUnlinkOnClose(false)
 		_ = s.Close()
+		if strings.HasPrefix(path, dead) {
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if living := livingFeeds(env); len(living) != 1 || living[0] != l.feed.path {
 		t.Errorf("living: %q", living)
 	}
 	left, err := os.ReadDir(feedDir(env))
-	if err != nil || len(left) != 2 {
+	if err != nil || len(left) != 3 {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }

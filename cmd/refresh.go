@@ -63,7 +63,7 @@ func refresh(ctx context.Context, env Env, id string) error {
 	if id := env.get("AGENTVAULT_SESSION"); id != "" {
 		return withHint(fmt.Errorf("this is inside session %s, which nothing in it may change", shortID(id)), "run it from a terminal outside the session")
 	}
-	socket, err := findFeed(env, id)
+	socket, err := findFeed(env, "refresh", id)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"agentvault/proxy/event"
@@ -35,7 +36,7 @@ type watched struct {
 
 // openFeed connects to a session: by the beginning of its id, or to the only one.
 func openFeed(env Env, id string) (*watched, error) {
-	socket, err := findFeed(env, id)
+	socket, err := findFeed(env, "watch", id)
 	if err != nil {
 		return nil, err
 	}
@@ -133,25 +134,38 @@ func (w *watched) standing() []event.Service {
 
 func feedName(socket string) string { return strings.TrimSuffix(filepath.Base(socket), feedSuffix) }
 
+// A socket this young that nobody listens at may be one whose session is about to.
+const feedSettle = time.Second
+
 // livingFeeds are the sockets of living sessions. Those of dead ones are removed: only kill -9
 // leaves them.
 func livingFeeds(env Env) (living []string) {
-	sockets, _ := filepath.Glob(filepath.Join(feedDir(env), "*"+feedSuffix))
-	for _, s := range sockets {
-		c, err := net.Dial("unix", s)
-		if err != nil {
-			_ = os.Remove(s)
-			_ = os.Remove(strings.TrimSuffix(s, feedSuffix) + refreshSuffix)
+	dir := feedDir(env)
+	entries, _ := os.ReadDir(dir) // without the folder there is none
+	for _, e := range entries {
+		s := filepath.Join(dir, e.Name())
+		if !strings.HasSuffix(s, feedSuffix) {
 			continue
 		}
-		_ = c.Close()
+		c, err := net.Dial("unix", s)
+		switch {
+		case err == nil:
+			_ = c.Close()
+		case errors.Is(err, syscall.EAGAIN): // more knock than its queue takes
+		default:
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > feedSettle {
+				_ = os.Remove(s)
+				_ = os.Remove(strings.TrimSuffix(s, feedSuffix) + refreshSuffix)
+			}
+			continue
+		}
 		living = append(living, s)
 	}
 	return living
 }
 
-// findFeed looks for a living session.
-func findFeed(env Env, id string) (string, error) {
+// findFeed looks for a living session. command is what the human gave, for the hint.
+func findFeed(env Env, command, id string) (string, error) {
 	var found []string
 	for _, s := range livingFeeds(env) {
 		if id == "" || strings.HasPrefix(feedName(s), shortID(id)) {
@@ -169,7 +183,7 @@ func findFeed(env Env, id string) (string, error) {
 		for _, s := range found {
 			names = append(names, feedName(s))
 		}
-		return "", usagef("agentvault watch "+names[0], "several sessions are running (%s)", strings.Join(names, ", "))
+		return "", usagef("agentvault "+command+" "+names[0], "several sessions are running (%s)", strings.Join(names, ", "))
 	}
 	return found[0], nil
 }
