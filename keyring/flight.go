@@ -83,6 +83,22 @@ func (f *flight) wait(ctx context.Context, ref Ref) (Item, bool, error) {
 func (r *Resolver) join(e *entry, forced bool) (f *flight, joined bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return r.joinHeld(e, forced)
+}
+
+// joinSince is join where no call has ended since seen was the state of e, and nil where one has:
+// of many who ask at once, whoever comes last must not ask again what has just been answered.
+func (r *Resolver) joinSince(e *entry, seen *state, forced bool) (f *flight, joined bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state.Load() != seen {
+		return nil, false
+	}
+	return r.joinHeld(e, forced)
+}
+
+// joinHeld is join with mu held.
+func (r *Resolver) joinHeld(e *entry, forced bool) (f *flight, joined bool) {
 	if e.flight != nil {
 		return e.flight, true
 	}

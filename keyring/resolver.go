@@ -158,7 +158,7 @@ func (r *Resolver) Get(ctx context.Context, ref Ref) (Item, error) {
 		return s.item, s.err
 	}
 	e.used.Store(true)
-	item, err := r.fetch(ctx, e)
+	item, err := r.current(ctx, ref)
 	if s := e.state.Load(); err == nil && s != nil && s.back {
 		return s.fallback(r.c.Clock()), nil
 	}
@@ -171,21 +171,20 @@ func (r *Resolver) current(ctx context.Context, ref Ref) (Item, error) {
 		return Item{}, ErrClosed
 	}
 	e := r.entry(ref)
-	if s := e.state.Load(); s != nil && s.fresh(r.c.Clock) {
-		return s.item, s.err
+	for {
+		s := e.state.Load()
+		if s != nil && s.fresh(r.c.Clock) {
+			return s.item, s.err
+		}
+		if s != nil && s.err == nil && r.once(ref) {
+			return Item{}, WithHint(fmt.Errorf("%s: the value expired at %s, and what %s: gives is read once a session", ref, s.item.Expires.Format(time.RFC3339), ref.Scheme),
+				"end the session and start it again")
+		}
+		if fl, _ := r.joinSince(e, s, false); fl != nil {
+			item, _, err := fl.wait(ctx, ref)
+			return item, err
+		}
 	}
-	return r.fetch(ctx, e)
-}
-
-// fetch gets a value that the cache has not, or has no longer.
-func (r *Resolver) fetch(ctx context.Context, e *entry) (Item, error) {
-	if s := e.state.Load(); s != nil && s.err == nil && r.once(e.ref) {
-		return Item{}, WithHint(fmt.Errorf("%s: the value expired at %s, and what %s: gives is read once a session", e.ref, s.item.Expires.Format(time.RFC3339), e.ref.Scheme),
-			"end the session and start it again")
-	}
-	fl, _ := r.join(e, false)
-	item, _, err := fl.wait(ctx, e.ref)
-	return item, err
 }
 
 // once says that a ref is read a single time.

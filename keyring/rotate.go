@@ -52,37 +52,40 @@ func (r *Resolver) Newer(ctx context.Context, ref Ref, than Secret) (item Item, 
 		return Item{}, false, ErrClosed
 	}
 	e := r.entry(ref)
-	for {
-		if s := e.state.Load(); s != nil && s.err == nil {
+	for again := false; ; {
+		s := e.state.Load()
+		if s != nil && s.err == nil {
 			if newer = !s.item.Value.Equal(than); newer || r.once(ref) {
 				return s.item, newer, nil
 			}
 		}
-		wait, believed := e.believe(r.c.Clock())
-		if believed {
-			item, err = r.current(ctx, ref)
-			return item, err == nil && !item.Value.Equal(than), err
+		if !again {
+			wait, believed := e.believe(r.c.Clock())
+			if believed {
+				item, err = r.current(ctx, ref)
+				return item, err == nil && !item.Value.Equal(than), err
+			}
+			if wait > 0 {
+				if err := r.sleep(ctx, wait); err != nil {
+					return Item{}, false, err
+				}
+				continue
+			}
 		}
-		if wait <= 0 {
-			break
+		fl, joined := r.joinSince(e, s, true)
+		if fl == nil { // a call has ended meanwhile, and may have brought what is looked for
+			continue
 		}
-		if err := r.sleep(ctx, wait); err != nil {
+		if item, _, err = fl.wait(ctx, ref); err != nil {
 			return Item{}, false, err
 		}
-	}
-	// A call that was under way may have read the old value before it was replaced:
-	// its answer counts only if it brings something new. The second one began later.
-	for range 2 {
-		fl, joined := r.join(e, true)
-		item, _, err = fl.wait(ctx, ref)
-		if err != nil {
-			return Item{}, false, err
+		// A call that was under way may have read the old value before it was replaced:
+		// its answer counts only if it brings something new. The second one began later.
+		if newer = !item.Value.Equal(than); newer || !joined || fl.forced || again {
+			return item, newer, nil
 		}
-		if newer = !item.Value.Equal(than); newer || !joined || fl.forced {
-			break
-		}
+		again = true
 	}
-	return item, newer, nil
 }
 
 // believe says whether the last answer "still the same" is good enough, or how long it is
