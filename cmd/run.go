@@ -128,7 +128,7 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 		return err
 	}
 	// The summary speaks of a session that has ended: what is still open ends first.
-	_ = l.proxy.Close()
+	_ = l.proxy.Finish()
 	l.release(after == nil)
 	if after != nil {
 		if err := after(l); err != nil {

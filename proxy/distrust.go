@@ -55,7 +55,7 @@ func (p *Proxy) closedAtOnce(c *tunnelConn, t *tunnel) {
 		p.mu.Lock()
 		over := p.closed
 		p.mu.Unlock()
-		if !over && !t.used.Load() && time.Since(done) < atOnce {
+		if !over && !t.used.Load() && time.Since(done) < p.atOnce {
 			p.note(t, "CONNECT", p.distrust(errClosedAtOnce, t))
 		}
 	}

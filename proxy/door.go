@@ -33,6 +33,8 @@ func withClient(ctx context.Context, c net.Conn) context.Context {
 // enter is the handler of the listener: it lets the session's own child in, and sorts
 // CONNECT, absolute-form and everything else.
 func (p *Proxy) enter(w http.ResponseWriter, r *http.Request) {
+	p.active.Add(1)
+	defer p.active.Add(-1)
 	c := r.Context().Value(clientKey{}).(*client)
 	if !p.admits(c, r) {
 		Answer{Status: http.StatusProxyAuthRequired, Code: CodeAuth,

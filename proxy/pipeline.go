@@ -14,6 +14,8 @@ import (
 
 // serve is the handler inside the tunnels.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	p.active.Add(1)
+	defer p.active.Add(-1)
 	t := r.Context().Value(tunnelKey{}).(*tunnel)
 	if !t.used.Load() {
 		t.used.Store(true)

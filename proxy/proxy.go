@@ -145,10 +145,11 @@ type Proxy struct {
 	config Config
 	rules  atomic.Pointer[Rules]
 	calls  atomic.Uint64
+	active atomic.Int64 // handlers of both servers: requests and tunnels under way
 	now    func() time.Time
 
 	// See the constants: tests have all the time that they need, or none.
-	headWait, holdTime, firstByteTime, handshakeTime time.Duration
+	headWait, holdTime, firstByteTime, handshakeTime, atOnce, finishTime time.Duration
 
 	echoing sync.Map // hosts that had a secret far inside a compressed answer
 
@@ -184,7 +185,8 @@ func New(c Config) (*Proxy, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Proxy{config: c, now: c.Now, headWait: headWait, holdTime: holdTime, firstByteTime: firstByteTime, handshakeTime: handshakeTime, tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
+	p := &Proxy{config: c, now: c.Now, headWait: headWait, holdTime: holdTime, firstByteTime: firstByteTime, handshakeTime: handshakeTime, atOnce: atOnce, finishTime: finishTime,
+		tunnels: make(map[net.Conn]struct{}), habits: habits{of: make(map[habit]bool)}}
 	p.transports = newTransports(c.Upstream)
 	p.certified.upstream = c.Upstream
 	p.dialer = newDialer(c.Upstream)
@@ -278,6 +280,27 @@ func (p *Proxy) Close() error {
 	p.transports.close()
 	p.certified.close()
 	return err
+}
+
+// finishTime is how long Finish waits for what is under way, twice. What a child leaves behind
+// ends within a millisecond on an idle machine; what takes longer belongs to a program that
+// outlives the session.
+const finishTime = 250 * time.Millisecond
+
+// Finish is Close behind a child that has ended. What it left under way is given the time to end
+// by itself, and then to be ended, so that each call and each refused handshake has its event,
+// with the reason that is its own, before Finish returns.
+func (p *Proxy) Finish() error {
+	p.settle()
+	err := p.Close()
+	p.settle()
+	return err
+}
+
+func (p *Proxy) settle() {
+	for end := time.Now().Add(p.finishTime); p.active.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // track remembers a blind tunnel for Close; it reports false once the proxy has closed.
