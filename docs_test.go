@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -60,8 +61,11 @@ esac
 	return p
 }
 
-// program puts a shell script on the PATH.
+// program puts a shell script on the PATH. Nobody forks meanwhile: until it runs its own program
+// another test's child would have the script open for writing, and the system would not run it.
 func (p *page) program(name, script string) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(filepath.Join(p.dir, "bin", name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil { //nolint:gosec // it is to be run
 		p.t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -350,41 +351,51 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// finds GLOB PATTERN: some file of the glob, below the work folder, has a matching line.
+// finds GLOB PATTERN: some file of the glob, below the work folder, has a matching line. It is
+// waited for, since a running session writes a call's end when its client has the answer already.
 func finds(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	files, err := filepath.Glob(ts.MkAbs(args[0]))
-	ts.Check(err)
-	if len(files) == 0 && !neg {
-		ts.Fatalf("no file %s", args[0])
-	}
-	found := false
-	for _, f := range files {
-		b, err := os.ReadFile(f)
+	found := func() bool {
+		files, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
-		found = found || re.Match(b)
+		return slices.ContainsFunc(files, func(f string) bool {
+			b, err := os.ReadFile(f)
+			ts.Check(err)
+			return re.Match(b)
+		})
 	}
-	if found == neg {
-		ts.Fatalf("%s: match is %t", args[0], found)
+	if neg && found() {
+		ts.Fatalf("%s: a line matches %s", args[0], args[1])
 	}
+	if !neg && !eventually(found) {
+		ts.Fatalf("%s: no line matches %s", args[0], args[1])
+	}
+}
+
+// eventually waits until ok holds, far longer than it takes on however busy a machine.
+func eventually(ok func() bool) bool {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // waits GLOB: waits until a file is there.
 func waits(ts *testscript.TestScript, neg bool, args []string) {
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
+	there := func() bool {
 		files, _ := filepath.Glob(ts.MkAbs(args[0]))
-		if (len(files) > 0) != neg {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+		return len(files) > 0
 	}
-	ts.Fatalf("waited in vain for %s", args[0])
+	if !eventually(func() bool { return there() != neg }) {
+		ts.Fatalf("waited in vain for %s", args[0])
+	}
 }
 
 // ends SIGNAL PIDFILE: sends a signal to the process whose id the file holds and waits
-// until it is gone.
+// until it is gone, or waits for a parent that may never ask: init does not in every container.
 func ends(ts *testscript.TestScript, neg bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
@@ -392,20 +403,15 @@ func ends(ts *testscript.TestScript, neg bool, args []string) {
 	if n != 0 {
 		ts.Check(syscall.Kill(pid, n))
 	}
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
-		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !eventually(func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || zombie(pid) }) {
+		ts.Fatalf("process %d is still there", pid)
 	}
-	ts.Fatalf("process %d is still there", pid)
 }
 
 // fakeAgent is the child of the scripts.
 func fakeAgent(args []string) int {
 	lookAround()
-	client := &http.Client{Timeout: 30 * time.Second}
+	client := &http.Client{Timeout: 2 * time.Minute} // longer than any question waits
 	switch args[0] {
 	case "get", "post", "delete": // get URL [BODY TEXT] [NAME VALUE]...; @NAME in a value is from the environment
 		return fakeCall(client, strings.ToUpper(args[0]), args[1], args[2:])

@@ -13,13 +13,25 @@ import (
 
 // process is what /proc says of a process; ok is false when there is none, or a zombie.
 func process(pid string) (name, parent string, ok bool) {
+	name, state, parent := status(pid)
+	return name, parent, state != "" && state != "Z"
+}
+
+// zombie says whether a process has ended and waits for its parent to ask.
+func zombie(pid int) bool {
+	_, state, _ := status(strconv.Itoa(pid))
+	return state == "Z"
+}
+
+// status reads /proc; all of it is empty where there is no such process.
+func status(pid string) (name, state, parent string) {
 	b, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	open, end := strings.IndexByte(string(b), '('), strings.LastIndexByte(string(b), ')')
 	if err != nil || end < 0 {
-		return "", "", false
+		return "", "", ""
 	}
 	f := strings.Fields(string(b[end+1:]))
-	return string(b[open+1 : end]), f[1], f[0] != "Z"
+	return string(b[open+1 : end]), f[0], f[1]
 }
 
 // childrenOf are the processes whose parent is pid, by name.

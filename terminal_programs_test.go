@@ -84,6 +84,15 @@ func (p *inside) asksUntil(what string, ok func(rows []string) bool, keys ...str
 	})
 }
 
+// cursor waits until the cursor is visible at a column: a program that draws hides it or has it
+// elsewhere.
+func (p *inside) cursor(column int) {
+	p.t.Helper()
+	p.shows(fmt.Sprintf("the cursor at column %d", column), func([]string) bool {
+		return p.ask("#{cursor_flag} #{cursor_x}") == fmt.Sprintf("1 %d", column)
+	})
+}
+
 func (p *inside) has(text string) {
 	p.t.Helper()
 	p.shows(text, func(rows []string) bool { return strings.Contains(strings.Join(rows, "\n"), text) })
@@ -136,7 +145,7 @@ func TestBash(t *testing.T) {
 	p.keys("stty size", "Enter")
 	p.last("23 100", "child$")
 	// Job control: what stands in the foreground is stopped, and goes on.
-	p.keys("sh -c 'echo sta\"\"rted; sleep 600'", "Enter")
+	p.keys("sh -c 'echo sta\"\"rted; exec sleep 600'", "Enter")
 	p.last("started")
 	p.keys("C-z")
 	p.has("Stopped")
@@ -156,6 +165,7 @@ func TestBash(t *testing.T) {
 	if n, _ := strconv.Atoi(p.ask("#{history_size}")); n < 1000 {
 		t.Errorf("the scrollback has %d lines", n)
 	}
+	p.cursor(len("child$ "))
 	p.inspect()
 	p.keys("exit 3", "Enter")
 	p.ended(3)
@@ -165,31 +175,31 @@ func TestVim(t *testing.T) {
 	p := newInside(t, "vim", childBash)
 	p.last("child$")
 	p.keys("vim -u NONE -N -n +30 text", "Enter")
-	cursor := func(text string) {
+	cursor := func(text string, column int) {
 		t.Helper()
 		p.shows("the cursor at "+text, func(rows []string) bool {
 			y, _ := strconv.Atoi(p.ask("#{cursor_y}"))
-			return y < len(rows) && rows[y] == text && p.ask("#{alternate_on}") == "1"
+			return y < len(rows) && rows[y] == text && p.ask("#{alternate_on} #{cursor_flag} #{cursor_x}") == fmt.Sprintf("1 1 %d", column)
 		})
 	}
-	cursor("line 30 漢字")
+	cursor("line 30 漢字", 0)
 	p.keys("Ohello", "Escape")
-	cursor("hello")
+	cursor("hello", 4)
 	p.keys("C-z")
 	p.has("Stopped")
 	p.keys("fg", "Enter")
-	cursor("hello")
+	cursor("hello", 4)
 	for _, size := range sizes {
 		p.resize(size[0], size[1])
 		p.asksUntil("its size", func(rows []string) bool { return rows[len(rows)-1] == fmt.Sprintf("  lines=%d", size[1]-1) }, ":set lines?", "Enter")
 	}
-	cursor("hello")
+	cursor("hello", 4)
 	p.inspect()
 	p.keys("G")
-	cursor("line 20000 漢字")
+	cursor("line 20000 漢字", 0)
 	p.inspect()
 	p.keys(":wq", "Enter")
-	p.has("child$")
+	p.last("child$")
 	p.keys("exit", "Enter")
 	p.ended(0)
 	b, err := os.ReadFile(filepath.Join(p.dir, "text"))
@@ -249,7 +259,7 @@ func TestHtop(t *testing.T) {
 
 func TestTmux(t *testing.T) {
 	p := newInside(t, "bash", "env -u TMUX tmux -S inner.sock -f inner.conf new-session 'sh inner'",
-		"inner.conf", "set -g status-right ''\nset -g status-left INNER\nset -g mouse on\n", "inner", "exec "+childBash+"\n")
+		"inner.conf", "set -g status-right ''\nset -g status-left INNER\nset -g mouse on\nset -g automatic-rename off\n", "inner", "exec "+childBash+"\n")
 	t.Cleanup(func() { _ = exec.Command("tmux", "-S", filepath.Join(p.dir, "inner.sock"), "kill-server").Run() })
 	ends := func(rows, want []string) bool {
 		last := len(rows) - 1
@@ -270,11 +280,13 @@ func TestTmux(t *testing.T) {
 	}
 	p.keys("seq 1 20000; echo do\"\"ne", "Enter")
 	inner("20000", "done", "child$")
+	p.cursor(len("child$ "))
 	p.inspect()
 	p.keys("vim -u NONE -N -n +30 text", "Enter")
 	p.has("line 30 漢字")
 	p.keys(":set lines?", "Enter")
 	inner("  lines=22")
+	p.cursor(0)
 	p.inspect()
 	p.keys(":q", "Enter")
 	inner("20000", "done", "child$ vim -u NONE -N -n +30 text", "child$")

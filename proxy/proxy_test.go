@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"agentvault/keyring"
 	"agentvault/proxy/event"
@@ -310,7 +311,7 @@ func TestRejectedCertificateIsTold(t *testing.T) {
 // A client that looks at the certificate after the handshake only closes the connection.
 // One that keeps it for a while, or says something, has accepted it.
 func TestClosedAtOnceIsTold(t *testing.T) {
-	s := start(t, options{})
+	s := start(t, options{prepare: func(p *Proxy) { p.atOnce = time.Minute }})
 	c := s.tls(s.host, "", "http/1.1")
 	_ = c.NetConn().Close()
 	if e := s.last(); e.Code != CodeCertificate || !strings.Contains(e.Reason, "right after the handshake") {
@@ -374,13 +375,14 @@ func TestPlainAlertIsTold(t *testing.T) {
 
 func TestUpstreamFailures(t *testing.T) {
 	s := start(t, options{})
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	// A connection has the port: nobody listens there, and nobody else can.
+	taken, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = closed.Close()
+	defer taken.Close()
 	for _, tt := range []struct{ name, url, want string }{
-		{"nothing listens", "https://" + closed.Addr().String() + "/", CodeUpstreamDial},
+		{"nothing listens", "https://" + taken.LocalAddr().String() + "/", CodeUpstreamDial},
 		{"no such name", "https://no-such-name.invalid/", CodeUpstreamName},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

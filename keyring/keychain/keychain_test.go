@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	zalando "github.com/zalando/go-keyring"
@@ -330,50 +331,49 @@ func TestForeignItems(t *testing.T) {
 }
 
 // A keychain that waits for a human is told as locked, has one prompt, and is never
-// asked by more than a few.
+// asked by more than a few. The clock is the test's own.
 func TestHangingKeychain(t *testing.T) {
-	m := newMemory()
-	m.hold, m.calls = make(chan struct{}), make(chan string, 100)
-	s := New(Config{Ring: m})
-	var wg sync.WaitGroup
-	for i := range 10 {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			_, err := s.Get(ctx, mustRef(t, fmt.Sprintf("s%d", i)))
-			var hint interface{ Hint() string }
-			if !errors.Is(err, keyring.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &hint) {
-				t.Errorf("error %v; want keyring.ErrLocked, the deadline, and a hint", err)
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.hold = make(chan struct{})
+		s := New(Config{Ring: m})
+		tenGets := func() {
+			var wg sync.WaitGroup
+			for i := range 10 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					_, err := s.Get(ctx, mustRef(t, fmt.Sprintf("s%d", i)))
+					var hint interface{ Hint() string }
+					if !errors.Is(err, keyring.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &hint) {
+						t.Errorf("error %v; want keyring.ErrLocked, the deadline, and a hint", err)
+					}
+				})
 			}
-		})
-	}
-	wg.Wait()
-	m.mu.Lock()
-	if m.most != 1 {
-		t.Errorf("%d calls at one time before the first came back, want 1", m.most)
-	}
-	m.mu.Unlock()
+			wg.Wait()
+		}
+		most := func() int {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.most
+		}
+		tenGets()
+		if n := most(); n != 1 {
+			t.Errorf("%d calls at one time before the first came back, want 1", n)
+		}
 
-	// The human unlocks it: everything goes on, four at a time.
-	close(m.hold)
-	if _, err := s.Get(t.Context(), mustRef(t, "s0")); !errors.Is(err, keyring.ErrNotFound) {
-		t.Errorf("after it was unlocked: %v", err)
-	}
-	m.mu.Lock()
-	m.hold, m.most = make(chan struct{}), 0
-	m.mu.Unlock()
-	for i := range 10 {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			_, _ = s.Get(ctx, mustRef(t, fmt.Sprintf("s%d", i)))
-		})
-	}
-	wg.Wait()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.most != maxCalls {
-		t.Errorf("%d calls at one time, want %d", m.most, maxCalls)
-	}
-	close(m.hold)
+		// The human unlocks it: everything goes on, four at a time.
+		close(m.hold)
+		if _, err := s.Get(t.Context(), mustRef(t, "s0")); !errors.Is(err, keyring.ErrNotFound) {
+			t.Errorf("after it was unlocked: %v", err)
+		}
+		m.mu.Lock()
+		m.hold, m.most = make(chan struct{}), 0
+		m.mu.Unlock()
+		tenGets()
+		if n := most(); n != maxCalls {
+			t.Errorf("%d calls at one time, want %d", n, maxCalls)
+		}
+		close(m.hold)
+	})
 }
