@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"cmd/internal/scan":          {"cmd/internal/config", "cmd/internal/scan/dotenv", "keyring", "proxy/rule"},                                        // what the machine has: for `init` and `secret import`
 	"cmd/internal/scan/dotenv":   {"keyring"},                                                                                                         // reads files of variables, and writes them without their values
 	"cmd/internal/summary":       {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event"},
-	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "proxy/event", "proxy/event/query"},
+	"cmd/internal/auditlog":      {"cmd/internal/discover", "cmd/internal/discover/text", "keyring/filelock", "proxy/event", "proxy/event/query"},
 
 	"proxy":             {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub", "proxy/xconnect"},
 	"proxy/ca":          {},
@@ -39,8 +39,9 @@ var layers = map[string][]string{
 	"proxy/xconnect":    {}, // has to be initialised before net/http
 
 	"keyring":                  {},
-	"keyring/internal/disk":    {},          // atomic writes and locks, for the two stores
-	"keyring/internal/leasing": {"keyring"}, // lifetimes, renewal and shared calls, for the backends with a server
+	"keyring/filelock":         {},                   // a lock between processes, for the stores and the ledger of logs
+	"keyring/internal/disk":    {"keyring/filelock"}, // atomic writes and locks, for the two stores
+	"keyring/internal/leasing": {"keyring"},          // lifetimes, renewal and shared calls, for the backends with a server
 	"keyring/keyringtest":      {"keyring"},
 	"keyring/envvar":           {"keyring"},
 	"keyring/command":          {"keyring"},

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"agentvault/keyring/filelock"
 	"agentvault/proxy/event"
 )
 
@@ -79,11 +80,11 @@ func TestLedgerHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := tryLock(f); err != nil {
+	if err := filelock.Try(f); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append(Entry{Session: "s", What: Closed}); !errors.Is(err, errHeld) {
-		t.Errorf("got %v, want %v", err, errHeld)
+	if err := l.Append(Entry{Session: "s", What: Closed}); !errors.Is(err, filelock.ErrHeld) {
+		t.Errorf("got %v, want %v", err, filelock.ErrHeld)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"agentvault/keyring/filelock"
 	"agentvault/proxy/event"
 )
 
@@ -57,8 +58,6 @@ func NewLedger(dir string) *Ledger { return &Ledger{filepath.Join(dir, ledgerNam
 // must not keep a session from starting.
 const ledgerWait = time.Second
 
-var errHeld = errors.New("held by another process")
-
 // Append adds an entry; its Prev is set here.
 func (l *Ledger) Append(e Entry) (err error) {
 	defer func() {
@@ -72,11 +71,11 @@ func (l *Ledger) Append(e Entry) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }() // which unlocks it
 	for begun := time.Now(); ; time.Sleep(2 * time.Millisecond) {
-		err := tryLock(f)
+		err := filelock.Try(f)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, errHeld) || time.Since(begun) > ledgerWait {
+		if !errors.Is(err, filelock.ErrHeld) || time.Since(begun) > ledgerWait {
 			return err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"agentvault/keyring/filelock"
 )
 
 // tempPrefix marks files that are not finished. A name that starts with it can only
@@ -79,11 +81,11 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		return nil, err
 	}
 	for {
-		err := tryLock(f)
+		err := filelock.Try(f)
 		if err == nil {
 			return func() { _ = f.Close() }, nil // closing releases it
 		}
-		if !errors.Is(err, errHeld) {
+		if !errors.Is(err, filelock.ErrHeld) {
 			_ = f.Close()
 			return nil, fmt.Errorf("%s: lock: %w", path, err)
 		}
@@ -95,6 +97,3 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		}
 	}
 }
-
-// errHeld says that somebody else has the lock.
-var errHeld = errors.New("lock is held")

@@ -2,25 +2,7 @@
 
 package disk
 
-import (
-	"errors"
-	"os"
-
-	"golang.org/x/sys/unix"
-)
-
-func tryLock(f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return errHeld
-		}
-		return err
-	}
-}
+import "os"
 
 // syncDir makes a rename in dir last.
 func syncDir(dir string) error {
