@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -83,6 +84,16 @@ func (s *stores) homeless() error {
 		return nil
 	}
 	return withHint(fmt.Errorf("secrets: no folder for them: HOME is not set: %w", keyring.ErrUnavailable), "set HOME or XDG_DATA_HOME to an absolute path")
+}
+
+// close overwrites the keys of the encrypted files that were opened.
+func (s *stores) close() {
+	_ = s.file.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.keychain.(io.Closer); ok {
+		_ = c.Close()
+	}
 }
 
 func (s *stores) dir() string { return filepath.Join(s.env.dataDir(), "secrets") }

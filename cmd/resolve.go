@@ -24,6 +24,7 @@ func (l *live) newResolver(o sessionOptions) (err error) {
 	l.logins = newLogins(l.env, l.compiled, own.Get)
 	l.resolver = keyring.NewResolver(keyring.ResolverConfig{TTL: timeToLive, Bind: ownBinding(l.compiled), Notify: l.changed,
 		Backends: backends(l.env, s, l.logins)})
+	l.onClose(s.close) // after the resolvers, which close what they have opened
 	l.onClose(own.Close)
 	l.onClose(l.resolver.Close)
 	return nil

@@ -196,9 +196,11 @@ func (r *Resolver) ask(ref Ref) (Item, error) {
 		a.err = ctx.Err()
 		go func() { (<-answers).item.Value.Wipe() }()
 	}
+	if a.err != nil || r.ctx.Err() != nil {
+		a.item.Value.Wipe()
+	}
 	switch {
 	case r.ctx.Err() != nil:
-		a.item.Value.Wipe()
 		return Item{}, ErrClosed
 	case a.err != nil && context.Cause(ctx) == late:
 		return Item{}, fmt.Errorf("%s: %w", ref, late)

@@ -29,6 +29,7 @@ func explain(ctx context.Context, err error, own aws.Credentials) error {
 		return ctx.Err()
 	}
 	secrets := []keyring.Secret{keyring.NewSecret([]byte(own.SecretAccessKey)), keyring.NewSecret([]byte(own.SessionToken))}
+	defer func() { secrets[0].Wipe(); secrets[1].Wipe() }()
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return fmt.Errorf("%s: %w", cause(err, secrets), keyring.ErrUnavailable)

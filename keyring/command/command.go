@@ -100,7 +100,9 @@ func failure(name string, err error, stdout, stderr []byte) error {
 	case !errors.As(err, &exit):
 		return fmt.Errorf("%s: %w: %w", name, keyring.ErrUnavailable, err)
 	}
-	said := keyring.Excerpt(string(stderr), keyring.NewSecret(bytes.TrimSpace(stdout)))
+	printed := keyring.NewSecret(bytes.TrimSpace(stdout))
+	defer printed.Wipe()
+	said := keyring.Excerpt(string(stderr), printed)
 	if said == "" {
 		return fmt.Errorf("%s: %s, without a word on stderr: %w", name, exit.ProcessState, keyring.ErrUnavailable)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -79,12 +78,13 @@ func decrypt(sealed []byte, id age.Identity) ([]byte, error) {
 	case err != nil:
 		return nil, errors.New("damaged: not an age file")
 	}
-	plain, err := io.ReadAll(r)
-	if err != nil {
-		clear(plain)
+	var plain bytes.Buffer
+	plain.Grow(len(sealed) + bytes.MinRead) // more than it takes: growing would leave copies behind
+	if _, err := plain.ReadFrom(r); err != nil {
+		clear(plain.Bytes())
 		return nil, errors.New("damaged: its content was changed or cut off")
 	}
-	return plain, nil
+	return plain.Bytes(), nil
 }
 
 // errOtherKey says that a file is sound, and that our key does not open it.

@@ -82,7 +82,10 @@ func (s *Store) Unlock(ctx context.Context) error {
 	if _, err := os.Stat(s.path(identityFile)); s.c.Identity == nil && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	_, err := s.unlock(ctx, false)
+	_, done, err := s.unlock(ctx, false)
+	if err == nil {
+		done()
+	}
 	return err
 }
 
@@ -96,10 +99,11 @@ func (s *Store) Get(ctx context.Context, ref keyring.Ref) (keyring.Item, error) 
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	id, err := s.unlock(ctx, false)
+	id, done, err := s.unlock(ctx, false)
 	if err != nil {
 		return keyring.Item{}, err
 	}
+	defer done()
 	e, err := open(sealed, id, ref.Name)
 	if err != nil {
 		return keyring.Item{}, s.unreadable(ref.Name, err)
@@ -127,10 +131,11 @@ func (s *Store) Set(ctx context.Context, name string, item keyring.Item) error {
 	if err := disk.MkdirPrivate(s.c.Dir); err != nil {
 		return access(err)
 	}
-	id, err := s.unlock(ctx, true)
+	id, done, err := s.unlock(ctx, true)
 	if err != nil {
 		return err
 	}
+	defer done()
 	release, err := disk.Lock(ctx, s.path(lockFile))
 	if err != nil {
 		return access(err)
@@ -143,7 +148,9 @@ func (s *Store) Set(ctx context.Context, name string, item keyring.Item) error {
 	if item.Set.IsZero() {
 		item.Set = time.Now()
 	}
-	sealed, err := seal(envelope{V: 1, Name: name, Hosts: item.Hosts, Set: item.Set.UTC().Truncate(time.Second), Value: []byte(item.Value.Reveal())}, id)
+	value := []byte(item.Value.Reveal())
+	defer clear(value)
+	sealed, err := seal(envelope{V: 1, Name: name, Hosts: item.Hosts, Set: item.Set.UTC().Truncate(time.Second), Value: value}, id)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
+	"sync"
 
 	"filippo.io/age"
 
@@ -22,8 +24,12 @@ const maxTries = 3
 type identity struct {
 	gate  chan struct{}
 	key   *age.X25519Identity
-	wrong error // the passphrase was wrong: the others need not ask again
+	wrong error        // the passphrase was wrong: the others need not ask again; or errClosed
+	use   sync.RWMutex // read-locked while key is used
 }
+
+// errClosed is what a closed store answers.
+var errClosed = errors.New("the store of secrets is closed")
 
 // NewIdentity returns a fresh age identity, for Config.Identity.
 func NewIdentity() (keyring.Secret, error) {
@@ -34,26 +40,57 @@ func NewIdentity() (keyring.Secret, error) {
 	return keyring.NewSecret([]byte(id.String())), nil
 }
 
-// unlock returns the store's key, asking for the passphrase once a process.
-func (s *Store) unlock(ctx context.Context, create bool) (*age.X25519Identity, error) {
+// unlock returns the store's key, asking for the passphrase once a process. The caller says
+// when it is done with the key.
+func (s *Store) unlock(ctx context.Context, create bool) (key *age.X25519Identity, done func(), err error) {
 	select {
 	case s.id.gate <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	defer func() { <-s.id.gate }()
-	if s.id.key != nil || s.id.wrong != nil {
-		return s.id.key, s.id.wrong
+	if s.id.wrong != nil {
+		return nil, nil, s.id.wrong
 	}
-	key, err := s.loadKey(ctx, create)
-	if err != nil {
-		if errors.Is(err, errWrong) {
-			s.id.wrong = err
+	if s.id.key == nil {
+		if s.id.key, err = s.loadKey(ctx, create); err != nil {
+			if errors.Is(err, errWrong) {
+				s.id.wrong = err
+			}
+			return nil, nil, err
 		}
-		return nil, err
 	}
-	s.id.key = key
-	return key, nil
+	s.id.use.RLock()
+	return s.id.key, s.id.use.RUnlock, nil
+}
+
+// Close overwrites the store's key, once nobody uses it any more; nothing can be got or set
+// afterwards. A store that asks for its passphrase at this moment has no key, and is left to
+// its human.
+func (s *Store) Close() error {
+	select {
+	case s.id.gate <- struct{}{}:
+	default:
+		return nil
+	}
+	defer func() { <-s.id.gate }()
+	s.id.use.Lock()
+	defer s.id.use.Unlock()
+	if s.id.key != nil {
+		clear(secretKey(s.id.key))
+	}
+	s.id.key, s.id.wrong = nil, errClosed
+	return nil
+}
+
+// secretKey returns the bytes of an identity that open everything. The age package has no way
+// to overwrite them; TestClose fails when a new one has moved the field.
+func secretKey(id *age.X25519Identity) []byte {
+	field := reflect.ValueOf(id).Elem().FieldByName("secretKey")
+	if field.Kind() != reflect.Slice {
+		return nil
+	}
+	return field.Bytes()
 }
 
 func (s *Store) loadKey(ctx context.Context, create bool) (*age.X25519Identity, error) {

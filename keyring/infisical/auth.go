@@ -78,7 +78,8 @@ func (b *Backend) access(ctx context.Context, site string, refused keyring.Secre
 	if err != nil {
 		return keyring.Secret{}, err
 	}
-	b.token = fresh // the old one may be in use by another get, and is not wiped
+	b.token = fresh
+	b.held = append(b.held, fresh.value) // the old one may be in use by another get, and is wiped at the end
 	return fresh.value, nil
 }
 
@@ -164,6 +165,7 @@ func (c client) loginCloud(id Identity) (sdk.MachineIdentityCredential, error) {
 			fmt.Sprintf("identity_method = %q works on machines of that cloud alone", id.Method))
 	}
 	t := keyring.NewSecret([]byte(text))
+	defer t.Wipe()
 	var got sdk.MachineIdentityCredential
 	if id.Method == Azure {
 		got, err = api.CallAzureAuthLogin(c.inner, api.AzureAuthLoginRequest{IdentityID: id.ID, JWT: text})

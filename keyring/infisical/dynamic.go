@@ -2,13 +2,9 @@ package infisical
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	sdk "github.com/infisical/go-sdk"
@@ -41,7 +37,7 @@ func (b *Backend) getDynamic(ctx context.Context, ref keyring.Ref) (keyring.Item
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	item, err := pick(l.Data, ref.Field)
+	item, err := l.Fields.Pick(ref.Field)
 	if err != nil {
 		return keyring.Item{}, err
 	}
@@ -86,7 +82,7 @@ func (b *Backend) take(ctx context.Context, d dynamic) (*lease, error) {
 		if len(data) == 0 || keyring.CheckName(got.Id) != nil {
 			return nil, fmt.Errorf("the answer is not a lease; is the site URL right? %w", keyring.ErrUnavailable)
 		}
-		return &lease{Of: d, ID: got.Id, Data: data, Given: time.Until(got.ExpireAt), Renewable: true}, nil
+		return &lease{Of: d, ID: got.Id, Fields: leasing.NewFields(data), Given: time.Until(got.ExpireAt), Renewable: true}, nil
 	})
 }
 
@@ -128,24 +124,4 @@ func (b *Backend) revoke(ctx context.Context, l *lease) error {
 		return fmt.Errorf("no answer in time: %w", keyring.ErrUnavailable)
 	}
 	return err
-}
-
-// pick takes one field out of a lease. Names of fields are no secrets, and listed.
-func pick(data map[string]any, field string) (keyring.Item, error) {
-	value, ok := data[field]
-	if !ok {
-		names := keyring.Excerpt(strings.Join(slices.Sorted(maps.Keys(data)), ", "))
-		return keyring.Item{}, fmt.Errorf("no field %q (one of: %s): %w", field, names, keyring.ErrNotFound)
-	}
-	if s, ok := value.(string); ok {
-		return keyring.Received([]byte(s))
-	}
-	if value == nil {
-		return keyring.Item{}, keyring.ErrEmpty
-	}
-	text, err := json.Marshal(value) // a port
-	if err != nil {
-		return keyring.Item{}, errors.New("a field that is neither text nor JSON")
-	}
-	return keyring.Received(text)
 }

@@ -71,8 +71,9 @@ type Backend struct {
 	c        Config
 	base     *http.Transport
 	metadata *http.Transport // to the cloud that we run in: a proxy is elsewhere
-	gate     chan struct{}   // holds a token for whoever signs in, or looks at token
+	gate     chan struct{}   // holds a token for whoever signs in, or looks at token and held
 	token
+	held []keyring.Secret // every access token that there was
 
 	ctx    context.Context // ends with Release; renewals and shared calls hang on it
 	cancel context.CancelFunc
@@ -133,8 +134,8 @@ func (b *Backend) Release(ctx context.Context) []keyring.Leftover {
 	return b.giveBack(ctx)
 }
 
-// Close releases what Release has not, closes idle connections and overwrites the access
-// token.
+// Close releases what Release has not, closes idle connections and overwrites what was read
+// and the access tokens.
 func (b *Backend) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leasing.CloseTime)
 	defer cancel()
@@ -146,8 +147,10 @@ func (b *Backend) Close() error {
 	b.forget()
 	select {
 	case b.gate <- struct{}{}:
-		b.token.value.Wipe()
-		b.token = token{}
+		for _, s := range b.held {
+			s.Wipe()
+		}
+		b.token, b.held = token{}, nil
 		<-b.gate
 	default: // somebody is signing in, and is about to be told that the session is over
 	}

@@ -103,6 +103,7 @@ func TestSignIn(t *testing.T) {
 	get(1, "first")
 	get(1, "second")
 	now = now.Add(2 * time.Hour)
+	first := b.token.value
 	get(2, "when the token's time is over")
 	clear(s.tokens)
 	get(3, "when the server has forgotten the token")
@@ -121,6 +122,15 @@ func TestSignIn(t *testing.T) {
 	wg.Wait()
 	if s.logins != 1 {
 		t.Errorf("%d sign-ins for eight refusals, want 1", s.logins)
+	}
+
+	// Close overwrites the tokens, those that were replaced as well.
+	last := b.token.value
+	if first.Len() == 0 || last.Len() == 0 {
+		t.Error("overwritten too early")
+	}
+	if err := b.Close(); err != nil || first.Len() != 0 || last.Len() != 0 {
+		t.Errorf("a token is still in memory, or %v", err)
 	}
 }
 

@@ -273,6 +273,14 @@ func (s *Store) identity(ctx context.Context, create bool) (keyring.Secret, erro
 	return id, s.put(ctx, identityItem, id.Reveal())
 }
 
+// Close overwrites the key of the file store. Large values cannot be got afterwards.
+func (s *Store) Close() error {
+	if s.spill == nil {
+		return nil
+	}
+	return s.spill.Close()
+}
+
 // lock serialises the processes that write, because the index is read and written back.
 // It is not the file store's own lock, which is taken underneath this one.
 func (s *Store) lock(ctx context.Context) (func(), error) {

@@ -39,6 +39,7 @@ func (b *Backend) access(ctx context.Context, refused *token) (*token, error) {
 		if err != nil {
 			return nil, err
 		}
+		b.hold(t.value)
 		if refused != nil && t.value.Equal(refused.value) {
 			return nil, keyring.WithHint(fmt.Errorf("the token (%s) has ended or was revoked: %w", t.source, keyring.ErrDenied),
 				"sign in again: vault login")
@@ -46,6 +47,13 @@ func (b *Backend) access(ctx context.Context, refused *token) (*token, error) {
 		b.adopt(t, renewable)
 		return t, nil
 	})
+}
+
+// hold remembers what Close overwrites.
+func (b *Backend) hold(s keyring.Secret) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held = append(b.held, s)
 }
 
 // usable returns the current token unless there must be another.
@@ -145,6 +153,7 @@ func (b *Backend) appRole(ctx context.Context, c AppRole) (*token, bool, error) 
 			if id, err = b.unwrap(ctx, at, id); err != nil {
 				return nil, false, fmt.Errorf("unwrap the secret id: %w", err)
 			}
+			b.hold(id)
 			b.mu.Lock()
 			b.secretID = id
 			b.mu.Unlock()

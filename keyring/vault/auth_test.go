@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -113,6 +114,36 @@ func TestWrongSecretID(t *testing.T) {
 			t.Errorf("calls %q, want one sign-in", s.calls)
 		}
 	})
+}
+
+// The secret id that was unwrapped and every token are overwritten at the end, those that were
+// replaced and those that were revoked as well.
+func TestCloseOverwrites(t *testing.T) {
+	s := newServer(t, nil)
+	c := roles(t, s, Config{})
+	c.AppRole.Wrapped, c.AppRole.SecretID = true, fixed(wrapping)
+	s.wrapped[wrapping] = "auth/approle/role/agents/secret-id"
+	b := newBackend(t, c)
+	wantValue(t, b, "vault:secret/a#k", "v")
+	s.set(func() { clear(s.tokens) })
+	wantValue(t, b, "vault:secret/a#k", "v")
+	held := append(slices.Clone(b.held), b.current.value, b.secretID)
+	if len(held) != 5 {
+		t.Errorf("%d secrets are held, want 2 tokens, a secret id, and those in use once more", len(held))
+	}
+	for _, s := range held {
+		if s.Len() == 0 {
+			t.Error("overwritten too early")
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, s := range held {
+		if s.Len() != 0 {
+			t.Error("a credential is still in memory")
+		}
+	}
 }
 
 func TestWrappedSecretID(t *testing.T) {

@@ -45,7 +45,7 @@ func (b *Backend) readLease(ctx context.Context, t *token, ref keyring.Ref) (key
 	if err != nil {
 		return keyring.Item{}, err
 	}
-	item, err := pick(l.Data, ref.Field)
+	item, err := l.Fields.Pick(ref.Field)
 	if err != nil {
 		return keyring.Item{}, err
 	}
@@ -73,7 +73,7 @@ func (b *Backend) take(ctx context.Context, t *token, path string) (*lease, erro
 	case s == nil || len(s.Data) == 0:
 		return nil, keyring.ErrNotFound
 	}
-	l := &lease{Of: of{path, t}, ID: s.LeaseID, Data: s.Data, Renewable: s.Renewable}
+	l := &lease{Of: of{path, t}, ID: s.LeaseID, Fields: leasing.NewFields(s.Data), Renewable: s.Renewable}
 	if l.ID != "" { // otherwise its lease_duration is advice only
 		l.Given = seconds(s.LeaseDuration)
 	}
@@ -125,7 +125,6 @@ func (b *Backend) giveBack(ctx context.Context) (left []keyring.Leftover) {
 	wg.Wait()
 	for _, l := range leases {
 		if i := slices.Index(tokens, l.Lease.Of.token); i >= 0 && gone[i] {
-			l.Lease.Data = nil
 			b.leases.Forget(l.Lease)
 			continue
 		}

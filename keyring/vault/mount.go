@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"agentvault/keyring"
+	"agentvault/keyring/internal/leasing"
 )
 
 // mount is where an engine sits, as in "secret/".
@@ -154,36 +154,11 @@ func missing(meta map[string]any, m mount, rest string) error {
 	return keyring.ErrNotFound
 }
 
-// pick takes one field out of a secret. Names of fields are no secrets, and listed.
+// pick takes one field out of what an engine holds.
 func pick(data map[string]any, field string) (keyring.Item, error) {
-	if field == "" && len(data) != 1 {
-		return keyring.Item{}, keyring.WithHint(fmt.Errorf("several fields, and the ref names none (one of: %s)", names(data)),
-			"add #FIELD to the ref")
-	}
-	value := data[field]
-	if field == "" {
-		for _, value = range data {
-		}
-	} else if _, ok := data[field]; !ok {
-		return keyring.Item{}, fmt.Errorf("no field %q (one of: %s): %w", field, names(data), keyring.ErrNotFound)
-	}
-	switch v := value.(type) {
-	case nil:
-		return keyring.Item{}, keyring.ErrEmpty
-	case string:
-		return keyring.Received([]byte(v))
-	case json.Number:
-		return keyring.Received([]byte(v))
-	}
-	text, err := json.Marshal(value) // a list or an object, which is kept as such
-	if err != nil {
-		return keyring.Item{}, errors.New("a field that is neither text nor JSON")
-	}
-	return keyring.Received(text)
-}
-
-func names(data map[string]any) string {
-	return keyring.Excerpt(strings.Join(slices.Sorted(maps.Keys(data)), ", "))
+	fields := leasing.NewFields(data)
+	defer fields.Wipe()
+	return fields.Pick(field)
 }
 
 // versioned reports whether an answer is the complaint of a versioned engine that it was

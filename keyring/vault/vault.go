@@ -99,8 +99,9 @@ type Backend struct {
 
 	mu       sync.Mutex // guards what follows, and the times in tokens
 	current  *token
-	tokens   []*token       // those that we obtained, to be revoked
-	secretID keyring.Secret // the unwrapped one
+	tokens   []*token         // those that we obtained, to be revoked
+	secretID keyring.Secret   // the unwrapped one
+	held     []keyring.Secret // every token and secret id that there was: others may be using them
 	mounts   []mount
 	released bool
 }
@@ -196,14 +197,10 @@ func (b *Backend) Close() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.current != nil {
-		b.current.value.Wipe()
+	for _, s := range b.held {
+		s.Wipe()
 	}
-	for _, t := range b.tokens {
-		t.value.Wipe()
-	}
-	b.secretID.Wipe()
-	b.current, b.tokens = nil, nil
+	b.current, b.tokens, b.held = nil, nil, nil
 	if b.base != nil {
 		b.base.CloseIdleConnections()
 	}

@@ -9,11 +9,11 @@ import (
 
 // Lease is what a server issued for the session, in one piece. Of it, the end alone changes.
 type Lease[O any] struct {
-	Of        O              // what the backend has to know of it
-	Key       string         // what was asked for
-	ID        string         // empty: nothing to renew or to give back, and not kept
-	Data      map[string]any // its fields
-	Given     time.Duration  // how long it is good at first; zero: nobody knows
+	Of        O             // what the backend has to know of it
+	Key       string        // what was asked for
+	ID        string        // empty: nothing to renew or to give back, and not kept
+	Fields    Fields        // overwritten when the Set is revoked
+	Given     time.Duration // how long it is good at first; zero: nobody knows
 	Renewable bool
 
 	life    Life      // guarded by the Set's mu
@@ -41,6 +41,7 @@ type Set[O any] struct {
 
 	mu       sync.Mutex
 	all      []*Lease[O]
+	kept     []Fields // of all leases that there were: somebody may still be reading
 	released bool
 }
 
@@ -123,6 +124,7 @@ func (s *Set[O]) add(key string, l *Lease[O]) {
 	l.life, l.checked = NewLife(l.Given), time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.kept = append(s.kept, l.Fields)
 	s.all = append(slices.DeleteFunc(s.all, func(o *Lease[O]) bool { return o.life.Over() }), l)
 	if l.Renewable && !s.released {
 		s.tasks.Go(func() {
@@ -173,7 +175,7 @@ type Left[O any] struct {
 }
 
 // Revoke gives back every lease, side by side, and returns those that could not be and have
-// not ended. They stay in the Set, for another try.
+// not ended. They stay in the Set, without their fields, for another try.
 func (s *Set[O]) Revoke(ctx context.Context) (left []Left[O]) {
 	s.mu.Lock()
 	leases := slices.Clone(s.all)
@@ -186,10 +188,12 @@ func (s *Set[O]) Revoke(ctx context.Context) (left []Left[O]) {
 	wg.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = nil
+	for _, f := range s.kept {
+		f.Wipe()
+	}
+	s.all, s.kept = nil, nil
 	for i, l := range leases {
 		if errs[i] == nil || l.life.Over() {
-			l.Data = nil
 			continue
 		}
 		s.all = append(s.all, l)
