@@ -204,7 +204,10 @@ func (r *report) heading(endpoints []Endpoint, x row) {
 	if r.o.Width > 0 {
 		column = min(column, max(r.o.Width-text.Width(state), 0))
 	}
-	host := text.Cut(event.Escape(x.place), max(column-2, 12))
+	host := event.Escape(x.place)
+	if r.o.Width > 0 {
+		host = text.Cut(host, max(r.o.Width-2-text.Width(state), 12))
+	}
 	gap := strings.Repeat(" ", max(column-text.Width(host), 2))
 	if warn {
 		state = r.style.Warning(state)

@@ -53,6 +53,21 @@ func TestReportShort(t *testing.T) {
 	}
 }
 
+// A host stands whole wherever there is room for it, however short its paths are.
+func TestReportHost(t *testing.T) {
+	const host = "billing.internal.example.test"
+	call := event.Event{Phase: event.End, Method: "GET", Scheme: "https", Host: host, Port: 443, Path: "/", Verdict: event.Uncovered}
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{{0, host + "  unknown\n"}, {80, host + "  unknown\n"}, {30, "billing.in…ample.test  unknown\n"}} {
+		var b bytes.Buffer
+		if err := Report(&b, Endpoints([]event.Event{call}), Options{Width: tt.width}); err != nil || !strings.HasPrefix(b.String(), tt.want) {
+			t.Errorf("width %d: %v, %q, want %q first", tt.width, err, b.String(), tt.want)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	var b bytes.Buffer
 	if err := JSON(&b, Endpoints(agentSession()), Options{Session: "7f3a", Again: "--from 7f3a", Knowledge: known}); err != nil {
