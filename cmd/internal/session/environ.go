@@ -28,7 +28,7 @@ type EnvConfig struct {
 	// IsKey says of a value that it plainly is a provider's key; a variable that holds one is a
 	// credential whatever its name says. Nil goes by the names alone.
 	IsKey func(value string) bool
-	// Pass readmits credentials by name; '*' stands for any text.
+	// Pass readmits credentials by name; '*' stands for any text, '?' for one character.
 	Pass []string
 	// Withheld are never handed on, whatever their names look like and whoever asks: the
 	// session reads secrets from them.

@@ -206,6 +206,7 @@ func TestWildcard(t *testing.T) {
 		{"A", "A", true}, {"A", "AB", false}, {"*", "", true}, {"*_T", "X_T", true}, {"*_T", "_T", true}, {"*_T", "T", false},
 		{"A*B", "AB", true}, {"A*B", "AXB", true}, {"A*B", "A", false}, {"A*A", "A", false}, {"*B*", "ABC", true}, {"A*B*C", "AxBxC", true},
 		{"A*B*C", "AxC", false}, {"N*P*", "NaP", true},
+		{"A?C", "ABC", true}, {"A?C", "AC", false}, {"?", "", false}, {"*?", "X", true}, {"KEY_?", "KEY_10", false}, {"*_?_*", "A_1_", true},
 	} {
 		if got := wildcard(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("wildcard(%q, %q) is %v", tt.pattern, tt.name, got)

@@ -80,25 +80,24 @@ func (e *variables) list() []string {
 	return out
 }
 
-// wildcard matches a name against a pattern in which '*' stands for any text, '/' included.
+// wildcard matches a name against a pattern in which '*' stands for any text, '/' included,
+// and '?' for one character.
 func wildcard(pattern, name string) bool {
-	first, rest, found := strings.Cut(pattern, "*")
-	if !found {
-		return pattern == name
-	}
-	if !strings.HasPrefix(name, first) {
-		return false
-	}
-	name = name[len(first):]
-	for {
-		part, more, found := strings.Cut(rest, "*")
-		if !found {
-			return strings.HasSuffix(name, part)
-		}
-		i := strings.Index(name, part)
-		if i < 0 {
+	at, star, taken := 0, -1, 0 // star is where the last '*' stands, taken what it ends before
+	for i := 0; i < len(name); {
+		switch {
+		case at < len(pattern) && pattern[at] == '*':
+			star, taken = at, i
+			at++
+		case at < len(pattern) && (pattern[at] == '?' || pattern[at] == name[i]):
+			at++
+			i++
+		case star >= 0: // it takes one more
+			taken++
+			at, i = star+1, taken
+		default:
 			return false
 		}
-		name, rest = name[i+len(part):], more
 	}
+	return strings.Trim(pattern[at:], "*") == ""
 }
