@@ -133,7 +133,7 @@ func (s *scanner) variables() {
 
 // home joins a path below the user's folder; "" without one.
 func (s *scanner) home(path ...string) string {
-	if s.m.Home == "" {
+	if !filepath.IsAbs(s.m.Home) {
 		return ""
 	}
 	return filepath.Join(append([]string{s.m.Home}, path...)...)
