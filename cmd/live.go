@@ -313,6 +313,9 @@ func (l *live) environ(o sessionOptions) []string {
 		Placeholders: l.variables(), IsKey: config.IsKey, Pass: append(slices.Clone(l.compiled.PassEnv), o.passEnv...), PassAll: observe,
 	})
 	l.hide(append(slices.Clone(e.Seen), e.Readmitted...))
+	if len(e.Withheld) > 0 {
+		l.notice("not handed to the agent, since secrets are read from them: %s", strings.Join(e.Withheld, ", "))
+	}
 	switch {
 	case len(e.Held) > 0:
 		l.notice("not handed to the agent: %s (readmit with --pass-env NAME)", strings.Join(e.Held, ", "))

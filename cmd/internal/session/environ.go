@@ -42,9 +42,11 @@ type EnvConfig struct {
 type Env struct {
 	// Vars is for exec: KEY=value, each key once.
 	Vars []string
-	// Held are the credentials of the parent that the child does not get. One that a
-	// placeholder replaces is not among them.
+	// Held are the credentials of the parent that the child does not get and could. One that
+	// a placeholder replaces is not among them.
 	Held []string
+	// Withheld are those of EnvConfig.Withheld that the parent has and no placeholder replaces.
+	Withheld []string
 	// Seen are the credentials of the parent that it does get because of PassAll.
 	Seen []string
 	// Readmitted are those that it gets because of Pass.
@@ -72,7 +74,7 @@ func environ(c EnvConfig, fold bool) Env {
 			e.remove(name)
 		case slices.ContainsFunc(c.Withheld, func(w string) bool { return e.key(w) == e.key(name) }):
 			e.remove(name)
-			env.Held = append(env.Held, name)
+			env.Withheld = append(env.Withheld, name)
 		case !credential:
 		case matchPass(c.Pass, name, fold):
 			env.Readmitted = append(env.Readmitted, name)
@@ -98,10 +100,13 @@ func environ(c EnvConfig, fold bool) Env {
 
 	replaced := func(name string) bool { return standIns[e.key(name)] }
 	env.Held = slices.DeleteFunc(env.Held, replaced)
+	env.Withheld = slices.DeleteFunc(env.Withheld, replaced)
 	env.Seen = slices.DeleteFunc(env.Seen, replaced)
 	env.Readmitted = slices.DeleteFunc(env.Readmitted, replaced)
 	slices.Sort(env.Held)
+	slices.Sort(env.Withheld)
 	slices.Sort(env.Seen)
+	slices.Sort(env.Readmitted)
 	env.Vars = e.list()
 	return env
 }

@@ -104,21 +104,25 @@ func TestEnviron(t *testing.T) {
 func TestEnvironCredentials(t *testing.T) {
 	parent := []string{"GH_TOKEN=a", "OPENAI_API_KEY=b", "PGPASSWORD=c", "EMPTY_TOKEN=", "AGENTVAULT_PASSPHRASE=p", "AGENTVAULT_PASSPHRASE_FD=3", "TERM=xterm"}
 	tests := []struct {
-		name       string
-		change     func(*EnvConfig)
-		held, seen []string
+		name                 string
+		change               func(*EnvConfig)
+		held, withheld, seen []string
 	}{
-		{"held back", nil, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}, nil},
-		{"readmitted by name and by pattern", func(c *EnvConfig) { c.Pass = []string{"GH_TOKEN", "PG*"} }, []string{"OPENAI_API_KEY"}, nil},
-		{"replaced is not held", func(c *EnvConfig) { c.Placeholders = map[string]string{"GH_TOKEN": "x"} }, []string{"OPENAI_API_KEY", "PGPASSWORD"}, nil},
-		{"a key under another name", func(c *EnvConfig) { c.IsKey = func(v string) bool { return v == "xterm" || v == "" } }, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD", "TERM"}, nil},
+		{"held back", nil, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}, nil, nil},
+		{"readmitted by name and by pattern", func(c *EnvConfig) { c.Pass = []string{"GH_TOKEN", "PG*"} }, []string{"OPENAI_API_KEY"}, nil, nil},
+		{"replaced is not held", func(c *EnvConfig) { c.Placeholders = map[string]string{"GH_TOKEN": "x"} }, []string{"OPENAI_API_KEY", "PGPASSWORD"}, nil, nil},
+		{"a key under another name", func(c *EnvConfig) { c.IsKey = func(v string) bool { return v == "xterm" || v == "" } }, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD", "TERM"}, nil, nil},
 		{"a key under another name, readmitted", func(c *EnvConfig) {
 			c.IsKey, c.Pass = func(v string) bool { return v == "xterm" }, []string{"TERM"}
-		}, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}, nil},
+		}, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}, nil, nil},
 		{"a key where a path belongs", func(c *EnvConfig) {
 			c.Parent, c.IsKey = []string{"X_FILE=key", "Y_FILE=/run/key", "TERM=xterm", "EMPTY_TOKEN="}, func(v string) bool { return v == "key" }
-		}, []string{"X_FILE"}, nil},
-		{"all pass", func(c *EnvConfig) { c.PassAll = true }, nil, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}},
+		}, []string{"X_FILE"}, nil, nil},
+		{"read from, and replaced", func(c *EnvConfig) {
+			c.Withheld, c.PassAll = []string{"PGPASSWORD", "GH_TOKEN"}, true
+			c.Placeholders = map[string]string{"GH_TOKEN": "x"}
+		}, nil, []string{"PGPASSWORD"}, []string{"OPENAI_API_KEY"}},
+		{"all pass", func(c *EnvConfig) { c.PassAll = true }, nil, nil, []string{"GH_TOKEN", "OPENAI_API_KEY", "PGPASSWORD"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,10 +131,10 @@ func TestEnvironCredentials(t *testing.T) {
 				tt.change(&c)
 			}
 			env := environ(c, false)
-			if !slices.Equal(env.Held, tt.held) || !slices.Equal(env.Seen, tt.seen) {
-				t.Errorf("held %q, seen %q, want %q and %q", env.Held, env.Seen, tt.held, tt.seen)
+			if !slices.Equal(env.Held, tt.held) || !slices.Equal(env.Withheld, tt.withheld) || !slices.Equal(env.Seen, tt.seen) {
+				t.Errorf("held %q, withheld %q, seen %q, want %q, %q and %q", env.Held, env.Withheld, env.Seen, tt.held, tt.withheld, tt.seen)
 			}
-			for _, name := range tt.held {
+			for _, name := range append(tt.held, tt.withheld...) {
 				if got := lookup(env.Vars, name); got != nil {
 					t.Errorf("%s is held back and there: %q", name, got)
 				}
