@@ -23,7 +23,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 		command, commands = next, next.Subcommands
 		at++
 	}
-	if command == nil || strings.Contains(command.ArgsUsage, "COMMAND") {
+	if command == nil || takesCommand(command) {
 		return args
 	}
 	var flags, words []string

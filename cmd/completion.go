@@ -115,9 +115,12 @@ func visible(commands []*cli.Command) []string {
 func flagNames(c *cli.Command) []string {
 	names := []string{"--help"}
 	for _, f := range c.Flags {
+		if v, ok := f.(cli.VisibleFlag); ok && !v.IsVisible() {
+			continue
+		}
 		names = append(names, "--"+f.Names()[0])
 	}
-	if strings.Contains(c.ArgsUsage, "COMMAND") {
+	if takesCommand(c) {
 		names = append(names, "--")
 	}
 	return names

@@ -39,10 +39,18 @@ func newDemoCommand(env Env) *cli.Command {
 		Name:  "demo",
 		Usage: "watch a built-in agent call a built-in API; nothing to set up, nothing leaves this machine",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "ui", Value: "auto", Usage: "where the live view is: " + strings.Join(uis, ", ")},
-			&cli.DurationFlag{Name: "pace", Value: 700 * time.Millisecond, Usage: "time between two calls of the agent"},
+			uiFlag(),
+			&cli.DurationFlag{Name: "pace", Value: 700 * time.Millisecond, Usage: "`TIME` between two calls of the agent"},
 		},
-		Action: func(c *cli.Context) error { return demo(c.Context, env, c.String("ui"), c.Duration("pace")) },
+		Action: func(c *cli.Context) error {
+			if err := noWords(c); err != nil {
+				return err
+			}
+			if err := checkUI(c.String("ui")); err != nil {
+				return err
+			}
+			return demo(c.Context, env, c.String("ui"), c.Duration("pace"))
+		},
 		Subcommands: []*cli.Command{{
 			Name: "agent", Hidden: true,
 			Flags:  []cli.Flag{&cli.DurationFlag{Name: "pace"}},

@@ -43,7 +43,8 @@ the configuration of then; what would cover the rest, by the configuration of no
 
 Where COMMAND used credentials of its own, discover offers on a terminal to move them
 into the keychain once it has ended; --adopt does so without asking.`,
-		Flags: append(sessionFlags(env),
+		Flags: append(sessionFlags(),
+			&cli.StringFlag{Name: "unmatched", Hidden: true}, // for the sake of what is said about it
 			&cli.StringSliceFlag{Name: "from", Usage: "report on this `SESSION` instead of running one; may be repeated"},
 			&cli.BoolFlag{Name: "all", Usage: "report on every session that has a log"},
 			&cli.StringFlag{Name: "since", Usage: "report on the calls of the last `TIME` (90m, 24h, 7d)"},
@@ -85,6 +86,8 @@ func discoverFlags(c *cli.Context) (o discoverOptions, err error) {
 		}
 	}
 	switch {
+	case c.IsSet("unmatched"):
+		return o, usagef("agentvault run --unmatched "+shellWord(c.String("unmatched"))+" -- claude", "discover: --unmatched does nothing here: everything passes, so that it is seen")
 	case ways > 1:
 		return o, usagef("", "discover: --from, --all and --since choose sessions in different ways: want one of them")
 	case ways > 0 && c.NArg() > 0:

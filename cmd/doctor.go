@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,6 +19,9 @@ func newDoctorCommand(env Env) *cli.Command {
 		Usage: "say what works on this machine and what does not",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "reset-terminal", Usage: "repair this terminal after agentvault was killed"}},
 		Action: func(c *cli.Context) error {
+			if err := noWords(c); err != nil {
+				return err
+			}
 			if c.Bool("reset-terminal") {
 				return resetTerminal()
 			}
@@ -55,11 +57,19 @@ func doctor(ctx context.Context, env Env) error {
 	bounded, cancel := context.WithTimeout(ctx, keychainTime)
 	line("keychain", keychain.Available(bounded), "can be used")
 	cancel()
-	store := filepath.Join(env.dataDir(), "secrets")
-	if _, err := os.Stat(store); err == nil {
-		line("secret file", nil, store)
+	stores := newStores(env, noFD, func(string, ...any) {})
+	if err := stores.homeless(); err != nil {
+		line("secret file", err, "")
+	} else if _, err := os.Stat(stores.dir()); err == nil {
+		line("secret file", nil, stores.dir())
 	} else {
-		line("secret file", nil, "not used yet; it would be "+store)
+		line("secret file", nil, "not used yet; it would be "+stores.dir())
+	}
+	if err := canLog(env); err != nil {
+		line("audit log", err, "")
+		failed = status(statusFailed)
+	} else {
+		line("audit log", nil, env.sessionsDir())
 	}
 	if removed := session.Sweep(""); len(removed) > 0 {
 		livingFeeds(env)
@@ -99,4 +109,19 @@ func doctor(ctx context.Context, env Env) error {
 		line(f.name, f.err, "its call arrived with the credential")
 	}
 	return failed
+}
+
+// canLog says why a session could not keep its log. It makes the folder, as a session would.
+func canLog(env Env) error {
+	if err := checkLogFolder(env); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(env.sessionsDir(), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(env.sessionsDir(), ".doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

@@ -60,7 +60,7 @@ func parseCall(args []string) (askedCall, error) {
 	if len(args) == 2 {
 		a.method, args = args[0], args[1:]
 	}
-	if len(args) != 1 {
+	if len(args) != 1 || slices.Contains(rule.Methods(), args[0]) {
 		return a, usagef(example, "explain: want a method and a URL")
 	}
 	if !slices.Contains(rule.Methods(), a.method) {

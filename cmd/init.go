@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,7 +88,7 @@ func lookAround(env Env, names []string) (scan.Found, error) {
 	seen := map[string]bool{}
 	for _, name := range names {
 		if _, ok := config.Lookup(name); !ok {
-			return found, usagef("agentvault services", "init: the catalogue has no %q", name)
+			return found, usagef(cmp.Or(config.DidYouMean(name, catalogueNames()), "agentvault services"), "init: the catalogue has no %q", name)
 		}
 		if !seen[name] {
 			seen[name] = true

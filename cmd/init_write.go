@@ -143,8 +143,8 @@ const initHead = `# agentvault.toml: which calls get which credential. Written b
 #   agentvault services [NAME]   the services that "use" knows
 
 # What becomes of calls that no service covers: "allow" passes them in silence,
-# "warn" passes and shows them, "deny" refuses them. Start with "warn":
-# agentvault discover shows what is left.
+# "warn" passes and shows them, "ask" has them wait for your answer, "deny"
+# refuses them. Start with "warn": agentvault discover shows what is left.
 unmatched = "warn"
 
 # Every service may say which operations get its credential; deny wins:

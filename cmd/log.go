@@ -36,7 +36,7 @@ mean "or", - or ! before one turns it around, * stands for anything, none for no
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "every session"},
 			&cli.StringFlag{Name: "since", Usage: "the calls of the last `TIME` (90m, 24h, 7d)"},
-			&cli.StringFlag{Name: "by", Usage: "count by endpoint, host, service, secret, resource, session, status, verdict, method, client, label or op (`NAME[,NAME]`)"},
+			&cli.StringFlag{Name: "by", Usage: "count by `NAME[,NAME]`: endpoint, host, service, secret, resource, session, status, verdict, method, client, label, op"},
 			&cli.BoolFlag{Name: "json", Usage: "the chosen lines as they are (JSON lines)"},
 			&cli.BoolFlag{Name: "csv", Usage: "as CSV"},
 			&cli.BoolFlag{Name: "har", Usage: "as HAR 1.2, without headers' values, queries and bodies"},
@@ -51,7 +51,7 @@ mean "or", - or ! before one turns it around, * stands for anything, none for no
 				Action: func(c *cli.Context) error { return verifyLog(env, c) },
 			},
 			{
-				Name: "prune", Usage: "remove old logs", ArgsUsage: " ",
+				Name: "prune", Usage: "remove old logs",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "older-than", Usage: "remove what ended longer than `TIME` ago (30d)"},
 					&cli.Int64Flag{Name: "keep-mib", Usage: "keep the newest logs up to this many `MIB` in all"},
@@ -72,10 +72,18 @@ func logOptions(env Env) auditlog.Options {
 }
 
 func allSessions(env Env) ([]auditlog.Session, error) {
-	if env.stateDir() == "" {
-		return nil, withHint(errors.New("log: no folder for it: HOME is not set"), "set HOME or XDG_STATE_HOME")
+	if err := checkLogFolder(env); err != nil {
+		return nil, err
 	}
 	return auditlog.Sessions(env.sessionsDir())
+}
+
+// checkLogFolder refuses a folder that would be one of the working directory.
+func checkLogFolder(env Env) error {
+	if env.stateDir() != "" {
+		return nil
+	}
+	return withHint(errors.New("log: no folder for it: HOME is not set"), "set HOME or XDG_STATE_HOME to an absolute path; a session's log may go elsewhere: --log FILE")
 }
 
 // findLog is the log of a session, or that in a file where a path was given.

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -19,7 +18,7 @@ func (l *live) openLog(o sessionOptions) (err error) {
 	case path != "":
 		l.log, err = event.CreateLog(path)
 	case dir == "":
-		return withHint(errors.New("log: no folder for it: HOME is not set"), "set HOME or XDG_STATE_HOME, or name a file: --log FILE")
+		return checkLogFolder(l.env)
 	default:
 		l.log, err = event.OpenLog(l.env.sessionsDir(), l.id)
 	}
@@ -100,6 +99,9 @@ func pruner(env Env, now time.Time) auditlog.Prune {
 }
 
 func pruneLog(env Env, c *cli.Context) error {
+	if err := noWords(c); err != nil {
+		return err
+	}
 	now := time.Now()
 	p := pruner(env, now)
 	if text := c.String("older-than"); text != "" {

@@ -3,17 +3,19 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"agentvault/cmd/internal/config"
 	_ "agentvault/tui/quiet" // before bubbletea: see there
 )
 
@@ -75,12 +77,12 @@ func newApp(env Env) *cli.App {
 		Usage:           "run an AI agent that never holds its credentials",
 		UsageText:       "agentvault run -- COMMAND [ARG...]\nagentvault COMMAND --help",
 		HideHelpCommand: true,
-		HideVersion:     true, // the command says more
+		HideVersion:     true, // cli's own flag, which says less than the command
 		Writer:          env.Stdout,
 		ErrWriter:       env.Stderr,
 		ExitErrHandler:  func(*cli.Context, error) {}, // cli's own would end the process and skip every defer
 		OnUsageError:    onUsageError,
-		Suggest:         true,
+		Flags:           []cli.Flag{&cli.BoolFlag{Name: "version", Hidden: true}}, // as everywhere; the command is in the help
 		Commands: []*cli.Command{
 			newRunCommand(env),
 			newDiscoverCommand(env),
@@ -101,8 +103,13 @@ func newApp(env Env) *cli.App {
 		},
 	}
 	app.Action = func(c *cli.Context) error {
-		if c.NArg() == 0 {
+		switch {
+		case c.Bool("version"):
+			return showVersion(env)
+		case c.NArg() == 0:
 			return cli.ShowAppHelp(c)
+		case c.Args().First() == "help":
+			return showHelp(app, c)
 		}
 		return unknownCommand(app, c.Args().First())
 	}
@@ -116,6 +123,11 @@ func newApp(env Env) *cli.App {
 func prepare(app *cli.App, c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true
+	for _, f := range c.Flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = true // "(default: false)" behind each
+		}
+	}
 	for _, sub := range c.Subcommands {
 		prepare(app, sub)
 	}
@@ -124,41 +136,74 @@ func prepare(app *cli.App, c *cli.Command) {
 			if ctx.NArg() == 0 {
 				return cli.ShowSubcommandHelp(ctx)
 			}
-			return usagef("agentvault "+c.Name+" --help", "%s: unknown command %q (one of: %s)", c.Name, ctx.Args().First(), commandNames(c.Subcommands))
+			known := visible(c.Subcommands)
+			return usagef(cmp.Or(config.DidYouMean(ctx.Args().First(), known), "agentvault "+c.Name+" --help"),
+				"%s: unknown command %q (one of: %s)", c.Name, ctx.Args().First(), strings.Join(known, ", "))
 		}
 	}
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	name := "agentvault"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "agentvault" {
-		name += " " + c.Command.Name
+	hint := c.Command.HelpName + " --help"
+	if takesCommand(c.Command) {
+		hint += "; what belongs to the agent's command stands after --"
 	}
-	text := strings.TrimPrefix(err.Error(), "flag provided but not defined: ")
-	if text != err.Error() {
-		text = "unknown flag " + text
+	// Package flag writes each name with one dash.
+	mistake := regexp.MustCompile(`^(?:flag provided but not defined: -(.+)|flag needs an argument: -(.+)|invalid (?:boolean )?value ("(?:[^"\\]|\\.)*") for (?:flag )?-([^:]+): .*)$`)
+	m := mistake.FindStringSubmatch(err.Error())
+	if m == nil {
+		return usagef(hint, "%v", err)
 	}
-	return usagef(name+" --help; what belongs to the agent's command stands after --", "%s", text)
+	unknown, lacking, value, flag := m[1], m[2], m[3], "-"+cmp.Or(m[1], m[2], m[4])
+	if len(flag) > 2 {
+		flag = "-" + flag // the library does not tell -name from --name
+	}
+	switch {
+	case lacking != "":
+		return usagef(hint, "%s: needs a value", flag)
+	case unknown == "":
+		return usagef(hint, "%s %s: not a value for this flag", flag, value)
+	}
+	var known []string
+	for _, f := range c.Command.Flags {
+		known = append(known, "--"+f.Names()[0])
+	}
+	if nearest := config.DidYouMean(flag, known); nearest != "" {
+		hint = nearest + "\n" + hint
+	}
+	return usagef(hint, "unknown flag %s", flag)
+}
+
+// takesCommand says whether what follows is somebody else's command line.
+func takesCommand(c *cli.Command) bool { return strings.Contains(c.ArgsUsage, "COMMAND") }
+
+// noWords refuses the words of a command that takes none.
+func noWords(c *cli.Context) error {
+	if c.NArg() == 0 {
+		return nil
+	}
+	return usagef(c.Command.HelpName+" --help", "%s: unexpected argument %q", strings.TrimPrefix(c.Command.HelpName, "agentvault "), c.Args().First())
+}
+
+// showHelp is for those who write help before a command and not --help behind it.
+func showHelp(app *cli.App, c *cli.Context) error {
+	name := c.Args().Get(1)
+	switch {
+	case name == "":
+		return cli.ShowAppHelp(c)
+	case lookup(app.Commands, name) == nil:
+		return usagef(cmp.Or(config.DidYouMean(name, visible(app.Commands)), "agentvault --help"), "help: unknown command %q", name)
+	}
+	return cli.ShowCommandHelp(c, name)
 }
 
 func unknownCommand(app *cli.App, name string) error {
-	var known []string
-	for _, c := range app.Commands {
-		known = append(known, c.Name)
-	}
-	hint := "agentvault --help"
-	if !slices.Contains(known, name) {
-		hint = fmt.Sprintf("to run it as an agent: agentvault run -- %s", name)
+	known := visible(app.Commands)
+	hint := fmt.Sprintf("to run it as an agent: agentvault run -- %s", shellWord(name))
+	if nearest := config.DidYouMean(name, known); nearest != "" {
+		hint = nearest + "\n" + hint
 	}
 	return usagef(hint, "unknown command %q (one of: %s)", name, strings.Join(known, ", "))
-}
-
-func commandNames(commands []*cli.Command) string {
-	var names []string
-	for _, c := range commands {
-		names = append(names, c.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // childArgs are the words after "--". Without the "--" a flag of the agent's would be

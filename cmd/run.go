@@ -33,7 +33,8 @@ func newRunCommand(env Env) *cli.Command {
 keys, and puts the real credential into each request that a service in
 agentvault.toml covers. Everything of the session is gone when COMMAND ends, and its
 exit status is agentvault's.`,
-		Flags: sessionFlags(env),
+		Flags: append(sessionFlags(),
+			&cli.StringFlag{Name: "unmatched", Usage: "`POLICY` for calls that no service covers: " + strings.Join(policies, ", ")}),
 		Action: func(c *cli.Context) error {
 			o, err := sessionFlagValues(env, c)
 			if err != nil {
@@ -44,13 +45,13 @@ exit status is agentvault's.`,
 	}
 }
 
-func sessionFlags(env Env) []cli.Flag {
+// sessionFlags are those that run and discover share.
+func sessionFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "use this `FILE` instead of the project's agentvault.toml"},
-		&cli.StringFlag{Name: "unmatched", Usage: "what becomes of calls that no service covers: " + strings.Join(policies, ", ")},
-		&cli.StringFlag{Name: "ui", Value: "auto", Usage: "where the live view is: " + strings.Join(uis, ", ")},
+		uiFlag(),
 		&cli.StringFlag{Name: "log", Usage: "write the audit log to this new `FILE`"},
-		&cli.StringSliceFlag{Name: "pass-env", Usage: "hand these variables on although they look like credentials (`NAME`, globs allowed)"},
+		&cli.StringSliceFlag{Name: "pass-env", Usage: "hand the variable `NAME` on although it looks like a credential; * and ? are globs, may be repeated"},
 		&cli.BoolFlag{Name: "lazy", Usage: "get a secret at its first use instead of before the start"},
 		passphraseFlag(),
 	}
@@ -68,12 +69,23 @@ func sessionFlagValues(env Env, c *cli.Context) (sessionOptions, error) {
 	if o.unmatched != "" && !slices.Contains(policies, o.unmatched) {
 		return o, usagef("", "--unmatched %q: unknown policy (one of: %s)", o.unmatched, strings.Join(policies, ", "))
 	}
-	if !slices.Contains(uis, o.ui) {
-		return o, usagef("", "--ui %q: unknown view (one of: %s)", o.ui, strings.Join(uis, ", "))
+	if err := checkUI(o.ui); err != nil {
+		return o, err
 	}
 	argv, err := childArgs(c)
 	o.argv = argv
 	return o, err
+}
+
+func uiFlag() cli.Flag {
+	return &cli.StringFlag{Name: "ui", Value: "auto", Usage: "`MODE` of the live view: " + strings.Join(uis, ", ")}
+}
+
+func checkUI(ui string) error {
+	if !slices.Contains(uis, ui) {
+		return usagef("", "--ui %q: unknown view (one of: %s)", ui, strings.Join(uis, ", "))
+	}
+	return nil
 }
 
 // run is one session from beginning to end. after, if any, is called when the child has

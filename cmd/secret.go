@@ -24,8 +24,9 @@ const storeTime = 2 * time.Minute
 func newSecretCommand(env Env) *cli.Command {
 	file := &cli.BoolFlag{Name: "file", Usage: "use the encrypted file (refs file:NAME) instead of the keychain"}
 	return &cli.Command{
-		Name:  "secret",
-		Usage: "keep secrets in the keychain, each bound to the hosts it may be sent to",
+		Name:      "secret",
+		UsageText: "agentvault secret set|list|rm|import [ARG...]",
+		Usage:     "keep secrets in the keychain, each bound to the hosts it may be sent to",
 		Subcommands: []*cli.Command{
 			{
 				Name: "set", Usage: "store a secret; its value comes from the terminal or from standard input", ArgsUsage: "NAME",
@@ -69,7 +70,7 @@ func secretName(c *cli.Context) (string, error) {
 	case 1:
 	default:
 		// The second word may be the value itself: it is not repeated.
-		return "", usagef("flags stand before the name; the value is read from the terminal or standard input, never from the command line, where other programs see it", "secret %s: more than one name", c.Command.Name)
+		return "", usagef("the value is read from the terminal or standard input, never from the command line, where other programs see it", "secret %s: more than one name", c.Command.Name)
 	}
 	name := c.Args().First()
 	if err := keyring.CheckName(name); err != nil {
@@ -168,7 +169,7 @@ func readSecret(env Env, name string) (keyring.Secret, error) {
 	item, err := keyring.Received(raw)
 	clear(raw)
 	if err != nil {
-		return keyring.Secret{}, usagef("", "secret %q: %v", name, err)
+		return keyring.Secret{}, usagef("the value is read from the terminal, or from standard input where that is something else", "secret %q: %v", name, err)
 	}
 	if item.Note != "" {
 		fmt.Fprintf(env.Stderr, "agentvault: %s: %s\n", name, item.Note)
@@ -177,6 +178,9 @@ func readSecret(env Env, name string) (keyring.Secret, error) {
 }
 
 func secretList(ctx context.Context, env Env, c *cli.Context) error {
+	if err := noWords(c); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	store, err := storeFor(ctx, env, c)
@@ -193,7 +197,7 @@ func secretList(ctx context.Context, env Env, c *cli.Context) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tHOSTS\tSET")
+	fmt.Fprintln(w, "NAME\tSET\tHOSTS") // the longest last: a terminal may have to break it
 	for _, e := range entries {
 		hosts := strings.Join(e.Hosts, ", ")
 		if hosts == "" {
@@ -203,7 +207,7 @@ func secretList(ctx context.Context, env Env, c *cli.Context) error {
 		if !e.Set.IsZero() {
 			set = e.Set.Local().Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(e.Name), printable(hosts), set)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(e.Name), set, printable(hosts))
 	}
 	return w.Flush()
 }

@@ -92,7 +92,7 @@ func (i *importer) read(c *cli.Context) ([]dotenv.Var, error) {
 	fromEnv, path := c.Bool("from-env"), c.Args().First()
 	switch {
 	case c.NArg() > 1:
-		return nil, usagef("flags stand before the file", "secret import: more than one file")
+		return nil, usagef("agentvault secret import FILE", "secret import: more than one file")
 	case fromEnv && path != "":
 		return nil, usagef("", "secret import: either --from-env or a file, not both")
 	case fromEnv && c.Bool("replace"):

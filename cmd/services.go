@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,7 +51,8 @@ func services(env Env, o servicesOptions) error {
 	}
 	found := slices.DeleteFunc(config.Catalogue(), func(e config.Entry) bool { return !o.matches(e) })
 	if len(found) == 0 && len(o.words) > 0 && !o.verified {
-		return usagef("agentvault services", "services: the catalogue has no %q", strings.Join(o.words, " "))
+		words := strings.Join(o.words, " ")
+		return usagef(cmp.Or(config.DidYouMean(words, catalogueNames()), "agentvault services"), "services: the catalogue has no %q", words)
 	}
 	if o.json {
 		return writeJSON(env, found)

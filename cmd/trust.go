@@ -36,6 +36,9 @@ func trust(env Env, c *cli.Context) error {
 		}
 		return err
 	}
+	if c.NArg() > 1 {
+		return usagef("agentvault trust FILE", "trust: more than one file")
+	}
 	path := c.Args().First()
 	if path == "" {
 		path = config.FileName

@@ -24,8 +24,8 @@ func newWatchCommand(env Env) *cli.Command {
 		Name:      "watch",
 		Usage:     "show a running session in this terminal",
 		ArgsUsage: "[SESSION]",
-		Description: `SESSION is the id that run shows at its end, or the beginning of it. Without one the
-only running session is shown. Where standard output is no terminal, each call is one
+		Description: `SESSION is an id as "agentvault log --sessions" shows it, or the beginning of its last
+part. Without one the only running session is shown. Where standard output is no terminal, each call is one
 line of text.`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "close", Usage: "end with the session, instead of staying to be read"}},
 		Action: func(c *cli.Context) error {

@@ -175,7 +175,7 @@ func findFeed(env Env, command, id string) (string, error) {
 	slices.SortFunc(found, newestFirst)
 	switch {
 	case len(found) == 0 && id != "":
-		return "", withHint(fmt.Errorf("no session %q is running", id), "what ended sessions did: agentvault log %s", id)
+		return "", usagef("what ended sessions did: agentvault log "+shellWord(id), "no session %q is running", id)
 	case len(found) == 0:
 		return "", withHint(errors.New("no session is running"), "start one: agentvault run -- claude")
 	case len(found) > 1 && id == "":

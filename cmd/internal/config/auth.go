@@ -57,7 +57,7 @@ func (n node) auth() *Auth {
 		return nil
 	}
 	if !slices.Contains(authTypes(), s) {
-		kind.fail(didYouMean(s, authTypes()), "unknown auth %s (one of: %s)", word(s), strings.Join(authTypes(), ", "))
+		kind.fail(DidYouMean(s, authTypes()), "unknown auth %s (one of: %s)", word(s), strings.Join(authTypes(), ", "))
 		return nil
 	}
 	if len(keys) > 0 {

@@ -91,7 +91,7 @@ func (a *Auth) checkOAuth2() error {
 	case a.Grant == "":
 		return &lack{fmt.Sprintf(`auth "oauth2": has no grant (one of: %s)`, legal), `auth = { type = "oauth2", grant = "client_credentials", token_url = "https://...", client_id = "..." }`}
 	case !slices.Contains(grants, a.Grant):
-		return &lack{fmt.Sprintf(`auth "oauth2": unknown grant %s (one of: %s)`, word(a.Grant), legal), didYouMean(a.Grant, grants)}
+		return &lack{fmt.Sprintf(`auth "oauth2": unknown grant %s (one of: %s)`, word(a.Grant), legal), DidYouMean(a.Grant, grants)}
 	case a.TokenURL == "":
 		return &lack{`auth "oauth2": has no token_url`, "it is where the issuer exchanges the secret for a token, and stands in its documentation"}
 	case a.ClientID == "" && a.Grant == inject.ClientCredentials:

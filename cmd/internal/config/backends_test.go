@@ -85,7 +85,7 @@ func TestBadBackends(t *testing.T) {
 		{"path", "[infisical]\npath = \"agents\"", `f.toml:2:8: infisical: path: want it to start with /`, "/agents"},
 		{"region that is a host", "[aws]\nregion = \"evil.test/\"", `f.toml:2:10: aws: region: not the name of a region`, "eu-west-1"},
 		{"empty", "[aws]\nprofile = \"\"", `f.toml:2:11: aws: profile: empty`, ""},
-		{"no table", "aws = 1", `f.toml:1:7: aws: aws: want a table, got an integer`, ""},
+		{"no table", "aws = 1", `f.toml:1:7: aws: want a table, got an integer`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tree(t, map[string]string{"f.toml": c.text})

@@ -95,7 +95,10 @@ func readSource(path string, kind Kind) (Source, error) {
 	if err != nil {
 		return Source{}, readError(path, err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
+	switch {
+	case info.IsDir():
+		return Source{}, fmt.Errorf("%s: a folder, and no file", path)
+	case !info.Mode().IsRegular() || info.Size() > maxFile:
 		return Source{}, fmt.Errorf("%s: not a file of at most %d KiB", path, maxFile>>10)
 	}
 	content, err := os.ReadFile(abs)

@@ -73,7 +73,11 @@ func (n node) key() string {
 }
 
 func (n node) wrongType(want string) {
-	n.fail("", "%s: want %s, got %s", n.key(), want, typeName(n.v))
+	key := n.key() + ": "
+	if key == n.subject { // a section
+		key = ""
+	}
+	n.fail("", "%swant %s, got %s", key, want, typeName(n.v))
 }
 
 func typeName(v any) string {
@@ -107,7 +111,7 @@ func (n node) table(legal ...string) (map[string]node, bool) {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		child := node{n.doc, join(n.path, k), n.subject, m[k]}
 		if legal != nil && !slices.Contains(legal, k) {
-			n.doc.add(child.keyPos(), didYouMean(k, legal), "%sunknown key %s (one of: %s)", n.subject, word(k), strings.Join(legal, ", "))
+			n.doc.add(child.keyPos(), DidYouMean(k, legal), "%sunknown key %s (one of: %s)", n.subject, word(k), strings.Join(legal, ", "))
 			continue
 		}
 		out[k] = child
@@ -176,7 +180,7 @@ func (n node) oneOf(legal ...string) string {
 		return ""
 	}
 	if !slices.Contains(legal, s) {
-		n.fail(didYouMean(s, legal), "unknown %s %s (one of: %s)", n.key(), word(s), strings.Join(legal, ", "))
+		n.fail(DidYouMean(s, legal), "unknown %s %s (one of: %s)", n.key(), word(s), strings.Join(legal, ", "))
 		return ""
 	}
 	return s

@@ -88,8 +88,8 @@ func hintOf(err error) string {
 	return ""
 }
 
-// didYouMean returns a hint naming the nearest legal word, or "".
-func didYouMean(word string, legal []string) string {
+// DidYouMean returns a hint naming the nearest legal word, or "".
+func DidYouMean(word string, legal []string) string {
 	best, bestDistance := "", 3 // two typing errors are the most that is a guess and no lottery
 	for _, l := range legal {
 		if d := distance(strings.ToLower(word), l); d < bestDistance && d < len(l) {

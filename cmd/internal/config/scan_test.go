@@ -121,7 +121,7 @@ func TestDistance(t *testing.T) {
 			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
-	if got := didYouMean("quantum", []string{"bearer", "basic"}); got != "" {
+	if got := DidYouMean("quantum", []string{"bearer", "basic"}); got != "" {
 		t.Errorf("a far word got %q", got)
 	}
 	if !slices.Contains(authTypes(), "bearer") {

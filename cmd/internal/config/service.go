@@ -163,7 +163,7 @@ func (n node) search() inject.Search {
 		switch {
 		case err != nil:
 			in, _, _ := strings.Cut(e.v.(string), ":")
-			hint := didYouMean(in, inject.Places())
+			hint := DidYouMean(in, inject.Places())
 			if hint == "" {
 				hint = hintOf(err)
 			}
@@ -221,7 +221,7 @@ func (n node) use() string {
 		return ""
 	}
 	if _, known := Lookup(s); !known {
-		hint := didYouMean(s, catalogueNames())
+		hint := DidYouMean(s, catalogueNames())
 		if hint == "" {
 			hint = "agentvault services lists the catalogue; a service that it lacks needs host and auth"
 		}
@@ -240,7 +240,7 @@ func (n node) ref() keyring.Ref {
 	if err != nil {
 		hint := ""
 		if scheme, _, ok := strings.Cut(s, ":"); ok {
-			hint = didYouMean(scheme, keyring.Schemes())
+			hint = DidYouMean(scheme, keyring.Schemes())
 		}
 		n.fail(hint, "%s: %s", n.key(), err)
 	}
@@ -273,7 +273,7 @@ func didYouMeanUpper(method string) string {
 		}
 		lower = append(lower, strings.ToLower(m))
 	}
-	hint := didYouMean(method, lower)
+	hint := DidYouMean(method, lower)
 	if hint == "" {
 		return ""
 	}
