@@ -19,6 +19,8 @@ const (
 	// text seldom reaches 20; above it, a body beyond bombFree is taken for a bomb.
 	bombRatio = 200
 	bombFree  = 16 << 20
+	// One encoding over another is what a careless gateway adds; more is nobody's.
+	maxEncodings = 2
 	// The window that RFC 8878 3.1.1.1.2 recommends every decoder to support.
 	zstdWindow = 8 << 20
 )
@@ -39,7 +41,7 @@ type decoded struct {
 
 func newDecoded(encodings string, wire io.Reader) (*decoded, error) {
 	names := strings.Split(strings.ToLower(encodings), ",")
-	if len(names) > 2 {
+	if len(names) > maxEncodings {
 		return nil, fmt.Errorf("the server applied %d encodings to its answer", len(names))
 	}
 	for i, name := range names {

@@ -50,12 +50,12 @@ func (p *Proxy) closedAtOnce(c *tunnelConn, t *tunnel) {
 	if c.last > maxFinished {
 		return
 	}
-	done := time.Now()
+	done := p.now()
 	c.closed = func() {
 		p.mu.Lock()
 		over := p.closed
 		p.mu.Unlock()
-		if !over && !t.used.Load() && time.Since(done) < p.atOnce {
+		if !over && !t.used.Load() && p.now().Sub(done) < p.atOnce {
 			p.note(t, "CONNECT", p.distrust(errClosedAtOnce, t))
 		}
 	}

@@ -19,6 +19,7 @@ import (
 // once for each.
 type client struct {
 	conn    net.Conn
+	known   bool // a request of it was let in; its requests come one after another
 	once    sync.Once
 	owned   bool
 	program string
@@ -28,6 +29,14 @@ type clientKey struct{}
 
 func withClient(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, clientKey{}, &client{conn: c})
+}
+
+// recognise is called for each request that was let in.
+func (c *client) recognise() {
+	if b, ok := c.conn.(*boundedConn); ok && !c.known {
+		b.recognise()
+	}
+	c.known = true
 }
 
 // enter is the handler of the listener: it lets the session's own child in, and sorts
@@ -42,6 +51,7 @@ func (p *Proxy) enter(w http.ResponseWriter, r *http.Request) {
 			Help:    "use the HTTPS_PROXY that the session's environment holds, user name and password included"}.write(w)
 		return
 	}
+	c.recognise()
 	switch {
 	case r.Method == http.MethodConnect:
 		p.goproxy.ServeHTTP(aheadWriter{w}, r)

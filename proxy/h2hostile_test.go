@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -136,6 +138,46 @@ func TestBrokenHTTP2BodyStaysBroken(t *testing.T) {
 				t.Errorf("h%d length %q: event %+v", child, length, e)
 			}
 		}
+	}
+}
+
+// A child may not have more streams at once than it was told. One that knows better has
+// its connection's further streams refused, and those that it had go on.
+func TestFurtherStreamsAreRefused(t *testing.T) {
+	var under atomic.Int32
+	wait := make(chan struct{})
+	release := sync.OnceFunc(func() { close(wait) })
+	defer release()
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+		under.Add(1)
+		<-wait
+	}})
+	c, f := s.h2()
+	defer c.Close()
+	_ = f.WriteSettingsAck()
+	for i := range uint32(maxStreams + 1) {
+		_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: h2Head(s.host), EndHeaders: true, EndStream: true})
+	}
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	answered := make(map[uint32]bool)
+	for refused := false; len(answered) < maxStreams; {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("%d answers, %d under way: %v", len(answered), under.Load(), err)
+		}
+		switch frame := frame.(type) {
+		case *http2.RSTStreamFrame:
+			if frame.StreamID != 2*maxStreams+1 || refused {
+				t.Fatalf("stream %d is refused", frame.StreamID)
+			}
+			refused = true
+			release()
+		case *http2.HeadersFrame:
+			answered[frame.StreamID] = true
+		}
+	}
+	if n := under.Load(); n != maxStreams {
+		t.Errorf("%d requests reached the upstream", n)
 	}
 }
 

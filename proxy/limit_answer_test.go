@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,17 @@ func TestZstdWindow(t *testing.T) {
 	}
 }
 
+// Encodings over one another are unpacked so far and no further.
+func TestEncodingsAreBounded(t *testing.T) {
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", strings.Repeat("gzip, ", maxEncodings)+"gzip")
+		_, _ = io.WriteString(w, "whatever it is")
+	}})
+	if resp, body := s.get("/"); code(t, resp, body) != CodeUpstream || !strings.Contains(body, "encodings") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+}
+
 // Bytes that unpack to nothing are not collected without an end.
 func TestNothingProven(t *testing.T) {
 	head := []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
@@ -125,6 +137,23 @@ func TestResponseHeadIsBounded(t *testing.T) {
 	}})
 	if resp, body := s.get("/"); code(t, resp, body) != CodeUpstream {
 		t.Errorf("%s %s", resp.Status, body)
+	}
+}
+
+// The end is where it is said to be, over HTTP/1.1 and over HTTP/2.
+func TestResponseHeadLimit(t *testing.T) {
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+		w.Header().Set("X-Long", strings.Repeat("x", n))
+		_, _ = io.WriteString(w, "ok")
+	}})
+	for child := 1; child <= 2; child++ {
+		for n, want := range map[int]int{maxResponseHead - 4<<10: 200, maxResponseHead + 4<<10: 502} {
+			resp, body := s.do(s.client(child), "GET", fmt.Sprintf("%s/?n=%d", s.upstream.URL, n), nil)
+			if resp.StatusCode != want || want != 200 && code(t, resp, body) != CodeUpstream {
+				t.Errorf("h%d, %d bytes: %s", child, n, resp.Status)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -227,8 +228,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBounded(l, 2)
-	accepted := make(chan net.Conn, 10)
+	b := newBounded(l, 2, 1)
+	accepted := make(chan *boundedConn, 10)
 	ended := make(chan error)
 	go func() {
 		for {
@@ -237,27 +238,42 @@ func TestConnectionsAreBounded(t *testing.T) {
 				ended <- err
 				return
 			}
-			accepted <- c
+			accepted <- c.(*boundedConn)
 		}
 	}()
-	for range 3 {
+	dial := func() {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { _ = c.Close() })
 	}
-	first, second := <-accepted, <-accepted
+	var known [2]*boundedConn
+	for i := range known {
+		dial()
+		known[i] = <-accepted
+		known[i].recognise()
+	}
+	dial()
+	stranger := <-accepted
+	dial()
 	select {
 	case <-accepted:
-		t.Fatal("a third connection was accepted")
+		t.Fatal("a fourth connection was accepted")
 	case <-time.After(20 * time.Millisecond):
 	}
-	_ = first.Close()
-	_ = first.Close() // counts once
-	third := <-accepted
-	_ = second.Close()
-	_ = third.Close()
+	_ = known[0].Close()
+	_ = known[0].Close() // counts once
+	newest := <-accepted
+	if _, err := stranger.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the older of two strangers: %v", err)
+	}
+	newest.recognise()
+	dial()
+	<-accepted // in the place of the first
+	if err := newest.SetDeadline(time.Now()); err != nil {
+		t.Errorf("one that is no stranger any more: %v", err)
+	}
 	_ = b.Close()
 	if err := <-ended; err == nil {
 		t.Error("Accept goes on after Close")

@@ -28,7 +28,7 @@ func (x *exchange) deliverPacked(w http.ResponseWriter, resp *http.Response, g *
 	if part && !strings.HasPrefix(resp.Header.Get("Content-Range"), "bytes 0-") {
 		return x.deliverStream(w, resp, resp.Body, g) // nobody can unpack it
 	}
-	if _, told := x.proxy.echoing.Load(host); !part && (told || strings.Contains(encoding, ",")) {
+	if _, told := x.proxy.echoing.get(host); !part && (told || strings.Contains(encoding, ",")) {
 		return x.deliverDecoded(w, resp, g)
 	}
 	wire := &counted{resp.Body, &x.call.event.Received}
@@ -67,7 +67,7 @@ func (x *exchange) deliverPacked(w http.ResponseWriter, resp *http.Response, g *
 	case err == nil:
 		return nil
 	case t.opened && errors.Is(err, errEcho):
-		x.proxy.echoing.Store(host, struct{}{})
+		x.proxy.echoing.keep(host, true)
 		return fmt.Errorf("%w, and part of it had been passed on; repeat the request, the answers of %s are unpacked from now on", errEcho, host)
 	case t.opened:
 		return err

@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -87,10 +86,10 @@ func hostsFile() func(host string) bool {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("no DNS")
 	}}
-	var known sync.Map
+	var known remembered[bool]
 	return func(host string) bool {
-		if v, ok := known.Load(host); ok {
-			return v.(bool)
+		if local, ok := known.get(host); ok {
+			return local
 		}
 		addrs, err := resolver.LookupNetIP(context.Background(), "ip", host)
 		local := err == nil && len(addrs) > 0
@@ -100,7 +99,7 @@ func hostsFile() func(host string) bool {
 		if ip, err := netip.ParseAddr(host); err == nil {
 			local = ip.IsLoopback()
 		}
-		known.Store(host, local)
+		known.keep(host, local)
 		return local
 	}
 }

@@ -151,7 +151,7 @@ type Proxy struct {
 	// See the constants: tests have all the time that they need, or none.
 	headWait, holdTime, firstByteTime, handshakeTime, atOnce, finishTime time.Duration
 
-	echoing sync.Map // hosts that had a secret far inside a compressed answer
+	echoing remembered[bool] // hosts that had a secret far inside a compressed answer
 
 	transports *transports
 	certified  certified
@@ -254,7 +254,7 @@ func (p *Proxy) Serve(l net.Listener) error {
 		defer close(done)
 		_ = p.inner.Serve(inside)
 	}()
-	err := p.door.Serve(newBounded(l, maxConns))
+	err := p.door.Serve(newBounded(l, maxConns, maxStrangers))
 	_ = inside.Close()
 	<-done
 	return err

@@ -25,6 +25,12 @@ const (
 	// Connections of the child, tunnels included. One costs about 40 KiB and two file
 	// descriptors; the busiest agents hold some hundred.
 	maxConns = 4096
+	// Connections that have not shown the session's token, beside those. A child shows it
+	// right after it has connected, but hundreds of its connections may do so at once.
+	maxStrangers = 1024
+	// What each of too many strangers may still take for it. With their number this is how
+	// fast new ones are let in while somebody floods the port: 10,000 a second.
+	strangerTime = 100 * time.Millisecond
 	// What one child connection may do at once. 250 is net/http's default and what
 	// browsers are offered; it also bounds a rapid reset.
 	maxStreams = 250

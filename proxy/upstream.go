@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +29,8 @@ const (
 	tlsTime  = 15 * time.Second
 	// An upstream that was sent "Expect: 100-continue" and says nothing gets the body.
 	continueTime = time.Second
+	// How often TCP asks whether a silent peer is still there.
+	keepAlive = 30 * time.Second
 	// A TLS record holds 16 KiB; bodies go past these buffers.
 	ioBuffer = 4 << 10
 	// More than any API sends; the limit of curl is 300 KiB.
@@ -95,7 +96,7 @@ func neverDialled(ip netip.Addr) bool {
 func newDialer(u Upstream) *eyeballs {
 	return newEyeballs(&net.Dialer{
 		Timeout:   dialTime,
-		KeepAlive: 30 * time.Second,
+		KeepAlive: keepAlive,
 		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 			if u.RootsReady != nil {
 				select {
@@ -120,8 +121,8 @@ func newDialer(u Upstream) *eyeballs {
 // that the child itself speaks: HTTP/2 costs throughput for small requests, and an
 // upgrade exists in HTTP/1.1 alone.
 type transports struct {
-	dialers []*dialer // in the order of the pools
-	only2   sync.Map  // hosts with ports, whose servers refused to speak HTTP/1.1
+	dialers []*dialer        // in the order of the pools
+	only2   remembered[bool] // hosts with ports, whose servers refused to speak HTTP/1.1
 	http1   *http.Transport
 	http2   *http.Transport // offers both, takes what the upstream chooses
 	grpc    *http.Transport // HTTP/2 or nothing: gRPC over HTTP/1.1 loses its trailers
@@ -173,7 +174,7 @@ func newTransports(u Upstream, present ...tls.Certificate) *transports {
 func (t *transports) ahead(http2 bool, address string) {
 	if http2 {
 		t.dialers[1].ahead(address)
-	} else if _, ok := t.only2.Load(address); !ok {
+	} else if _, ok := t.only2.get(address); !ok {
 		t.dialers[0].ahead(address)
 	}
 }
@@ -221,13 +222,13 @@ func (t *transports) choose(r *http.Request) *http.Transport {
 func (t *transports) roundTrip(out, in *http.Request) (*http.Response, error) {
 	pool := t.choose(in)
 	if pool == t.http1 && !isUpgrade(in.Header) {
-		if _, ok := t.only2.Load(out.URL.Host); ok {
+		if _, ok := t.only2.get(out.URL.Host); ok {
 			pool = t.http2
 		}
 	}
 	resp, err := pool.RoundTrip(out)
 	if err != nil && pool == t.http1 && refusesProtocol(err) {
-		t.only2.Store(out.URL.Host, true)
+		t.only2.keep(out.URL.Host, true)
 		if !isUpgrade(in.Header) {
 			return again(t.http2, out) // the handshake failed: nothing was sent
 		}

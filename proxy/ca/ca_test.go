@@ -69,6 +69,40 @@ func TestLeafIsKept(t *testing.T) {
 	}
 }
 
+// What is signed is valid from a little before it was made until its end, and not beyond.
+func TestLifetimes(t *testing.T) {
+	now := time.Now()
+	a, err := New("t", func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := a.Leaf("h.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(a.Certificate())
+	for _, tt := range []struct {
+		name string
+		cert *x509.Certificate
+		at   time.Duration
+		good bool
+	}{
+		{"a leaf before the skew", leaf.Leaf, -skew - time.Minute, false},
+		{"a leaf within the skew", leaf.Leaf, -skew + time.Minute, true},
+		{"a leaf before its end", leaf.Leaf, leafLife - time.Minute, true},
+		{"a leaf after its end", leaf.Leaf, leafLife + time.Minute, false},
+		{"the authority before the skew", a.Certificate(), -skew - time.Minute, false},
+		{"the authority before its end", a.Certificate(), caLife - time.Minute, true},
+		{"the authority after its end", a.Certificate(), caLife + time.Minute, false},
+	} {
+		_, err := tt.cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now.Add(tt.at), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		if (err == nil) != tt.good {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 // Nothing exported hands out a key: no method, no field.
 func TestKeyHasNoAccessor(t *testing.T) {
 	typ := reflect.TypeFor[*Authority]()

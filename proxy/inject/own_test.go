@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -37,6 +38,24 @@ func TestOwnCredential(t *testing.T) {
 		own, ok := OwnCredential(r, kind)
 		if kind != tt.kind || own.User != tt.user || own.Value.Reveal() != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: %q, user %q, %q, %t; want %q, %q, %q", tt.name, kind, own.User, own.Value.Reveal(), ok, tt.kind, tt.user, tt.want)
+		}
+	}
+}
+
+// Neither a value nor a name of the child's goes into the log at any length.
+func TestOwnIsBounded(t *testing.T) {
+	for over := range 2 {
+		r, err := http.NewRequest(http.MethodGet, "https://x.test/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+strings.Repeat("x", maxOwn+over))
+		if own, ok := OwnCredential(r, "bearer"); ok != (over == 0) {
+			t.Errorf("a value of %d bytes: %t, %d bytes", maxOwn+over, ok, own.Value.Len())
+		}
+		name := strings.Repeat("x", maxWhere+over)
+		if got := slotName(name); (got == name) != (over == 0) || len(got) > maxWhere+len("...") {
+			t.Errorf("a name of %d bytes becomes %q", len(name), got)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -300,9 +299,34 @@ func TestSigV4Refuses(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrNoSlot", name, err)
 		}
 	}
-	big := httptest.NewRequest("POST", "https://aws.test/", bytes.NewReader(make([]byte, maxSigned+1)))
-	big.Header.Set("Authorization", dummyAuth("us-east-1", "lambda", "host"))
-	if _, err := awsSigner().Inject(big, secret(realKey)); err == nil || !strings.Contains(err.Error(), "larger than") {
-		t.Errorf("large: got %v", err)
+}
+
+// A body is read so far and no further, to sign it and to learn what it asks for.
+func TestSigV4BodyIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		name, service, contentType, target string
+		begins                             string
+		most                               int
+	}{
+		{"signed", "lambda", "application/json", "", "", maxSigned},
+		{"a form", "iam", "application/x-www-form-urlencoded", "", "Action=ListUsers&PathPrefix=", maxForm},
+		{"parameters", "ssm", "application/x-amz-json-1.1", "AmazonSSM.GetParameters", "", maxForm},
+	} {
+		for _, announced := range []bool{true, false} {
+			for over := range 2 {
+				body := tt.begins + strings.Repeat(" ", tt.most+over-len(tt.begins))
+				req := httptest.NewRequest("POST", "https://aws.test/", strings.NewReader(body))
+				if !announced {
+					req.ContentLength = -1
+				}
+				req.Header.Set("Authorization", dummyAuth("us-east-1", tt.service, "host"))
+				req.Header.Set("Content-Type", tt.contentType)
+				req.Header.Set("X-Amz-Target", tt.target)
+				_, err := awsSigner().Inject(req, secret(realKey))
+				if refused := err != nil && strings.Contains(err.Error(), "larger than"); refused != (over > 0) {
+					t.Errorf("%s, announced %t, %d too many: got %v", tt.name, announced, over, err)
+				}
+			}
+		}
 	}
 }

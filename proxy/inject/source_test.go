@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -130,6 +131,27 @@ func TestOAuth2ClientCredentials(t *testing.T) {
 				t.Errorf("got %q until %v, %v", token.Reveal(), expires, err)
 			}
 		})
+	}
+}
+
+// An issuer that says a number without end does not make an end in the past.
+func TestTokenLifeIsBounded(t *testing.T) {
+	srv, client := fake(t, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, 200, map[string]any{"access_token": "at", "expires_in": int64(math.MaxInt64)})
+	})
+	_, key := rsaKey(t)
+	file, _ := json.Marshal(map[string]string{"type": "service_account", "client_email": "a@b.test", "private_key": key})
+	for _, src := range []struct {
+		name string
+		Source
+		secret string
+	}{
+		{"oauth2", &OAuth2{Grant: ClientCredentials, TokenURL: srv.URL, ClientID: "id", Client: client, Now: testClock}, "cl!ent s3cret"},
+		{"gcp", &GCP{TokenURL: srv.URL, Client: client, Now: testClock}, string(file)},
+	} {
+		if _, expires, err := src.Token(t.Context(), secret(src.secret)); err != nil || !expires.Equal(testTime.Add(maxLife*time.Second)) {
+			t.Errorf("%s: until %v, %v", src.name, expires, err)
+		}
 	}
 }
 
