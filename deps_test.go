@@ -21,7 +21,7 @@ var layers = map[string][]string{
 	"cmd/internal/session":       {},
 	"cmd/internal/config":        {"keyring", "proxy/inject", "proxy/rule"},
 	"cmd/internal/check":         {"cmd/internal/config", "keyring", "proxy/inject", "proxy/rule"},                                                    // what a configuration means, beyond what loading refuses
-	"cmd/internal/discover":      {"cmd/internal/config", "cmd/internal/discover/text", "proxy/event", "proxy/rule"},                                  // the catalogue knows where paths name things
+	"cmd/internal/discover":      {"cmd/internal/config", "cmd/internal/discover/text", "proxy/event", "proxy/inject", "proxy/rule"},                  // the catalogue knows where paths name things, and inject where operations can be told
 	"cmd/internal/discover/text": {"proxy/event"},                                                                                                     // widths and words that reports share
 	"cmd/internal/prove":         {"cmd/internal/config", "keyring", "proxy", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub"}, // `test`: both sides of a session, the decoy's TLS included
 	"cmd/internal/scan":          {"cmd/internal/config", "cmd/internal/scan/dotenv", "keyring", "proxy/rule"},                                        // what the machine has: for `init` and `secret import`
@@ -32,8 +32,8 @@ var layers = map[string][]string{
 	"proxy":             {"keyring", "proxy/ca", "proxy/event", "proxy/inject", "proxy/rule", "proxy/scrub", "proxy/xconnect"},
 	"proxy/ca":          {},
 	"proxy/event":       {},
-	"proxy/event/query": {"proxy/event"}, // the filters that `log` and the inspector share
-	"proxy/inject":      {"keyring"},
+	"proxy/event/query": {"proxy/event"},           // the filters that `log` and the inspector share
+	"proxy/inject":      {"keyring", "proxy/rule"}, // tells the rules what a request asks for
 	"proxy/rule":        {},
 	"proxy/scrub":       {},
 	"proxy/xconnect":    {}, // has to be initialised before net/http

@@ -12,6 +12,7 @@ import (
 
 	"agentvault/proxy"
 	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
 	"agentvault/tui"
 )
 
@@ -197,7 +198,7 @@ func (a *asker) front() *tui.Question {
 	if scheme := q.event.Scheme; scheme != "https" {
 		view.Host = cmp.Or(scheme, "https") + "://" + view.Host
 	}
-	if q.event.Operation != "" {
+	if op := q.event.Operation; op != "" && !inject.Asked(q.event.Method, q.event.Host, q.event.Path, op).Known {
 		view.Reason = strings.TrimSuffix("w allows every operation at this path; "+view.Reason, "; ")
 	}
 	switch {

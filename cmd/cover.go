@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 	"agentvault/cmd/internal/discover"
 	"agentvault/keyring"
 	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -32,10 +34,10 @@ type rulebook struct {
 // service of its host lacks.
 type plan struct {
 	text    string       // what is shown, and for a new service what is written
-	service *config.File // the new service; nil where one is there already, whose allow gets op
+	service *config.File // the new service; nil where one is there already, whose allow gets ops
 	name    string       // of the service
 	at      *rule.Match  // the endpoint that lacks the rule
-	op      rule.Op      // the rule
+	ops     []rule.Op    // the rules: several where one call asks for several operations
 	asks    bool         // the rule is there, and asks
 	pos     fmt.Stringer // where the service stands
 	source  string       // the path of the file that it stands in
@@ -46,16 +48,17 @@ var errNoPlan = errors.New("no configuration can cover this call")
 // plan wants mu held.
 func (b *rulebook) plan(e event.Event) (plan, error) {
 	e.Phase, e.Verdict, e.Service, e.Code = event.End, event.Uncovered, "", ""
-	m := b.compiled.Rules.Match(e.Host, e.Port, e.Method, e.Path)
+	asked := inject.Asked(e.Method, e.Host, e.Path, e.Operation)
+	m := b.compiled.Rules.MatchAsked(e.Host, e.Port, e.Method, e.Path, asked)
 	if m.Kind == rule.None && e.Port == 80 && e.Scheme == "http" { // as the proxy does
-		m = b.compiled.Rules.Match(e.Host, rule.DefaultPort, e.Method, e.Path)
+		m = b.compiled.Rules.MatchAsked(e.Host, rule.DefaultPort, e.Method, e.Path, asked)
 	}
 	e.Service = m.Service
 	endpoints := discover.Endpoints([]event.Event{e})
-	if len(endpoints) != 1 || endpoints[0].Allow == "" {
+	if len(endpoints) != 1 || len(endpoints[0].Allow) == 0 {
 		return plan{}, errNoPlan
 	}
-	op, err := rule.ParseOp(endpoints[0].Allow)
+	ops, err := parseOps(endpoints[0].Allow...)
 	if err != nil {
 		return plan{}, err
 	}
@@ -63,23 +66,34 @@ func (b *rulebook) plan(e event.Event) (plan, error) {
 	case rule.Covered, rule.NotAllowed:
 		i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == m.Service })
 		s := b.compiled.Services[i]
-		p := plan{name: m.Service, at: &m, op: op, asks: m.Ask, pos: s.Pos, source: s.Source}
-		p.text = wider(p.name, op.String())
+		p := plan{name: m.Service, at: &m, ops: ops, asks: m.Ask, pos: s.Pos, source: s.Source}
+		p.text = wider(p.name, endpoints[0].Allow)
 		if m.Kind == rule.Covered && !m.Ask {
 			return plan{}, fmt.Errorf("service %q covers it by now", m.Service)
 		}
 		return p, nil
 	case rule.None:
-		return b.newService(endpoints, op)
+		return b.newService(endpoints)
 	}
 	return plan{}, fmt.Errorf("%w: %s", errNoPlan, m.Reason)
 }
 
-// wider says which rule a service lacks.
-func wider(service, op string) string { return fmt.Sprintf("[service.%s]  allow += %q", service, op) }
+// wider says which rules a service lacks.
+func wider(service string, ops []string) string {
+	return fmt.Sprintf("[service.%s]  allow += %s", service, quoted(ops))
+}
+
+// quoted writes rules with commas between them.
+func quoted(ops []string) string {
+	all := make([]string, len(ops))
+	for i, op := range ops {
+		all[i] = strconv.Quote(op)
+	}
+	return strings.Join(all, ", ")
+}
 
 // newService is what discover suggests for the endpoint, under a name that is free.
-func (b *rulebook) newService(endpoints []discover.Endpoint, op rule.Op) (plan, error) {
+func (b *rulebook) newService(endpoints []discover.Endpoint) (plan, error) {
 	for _, s := range b.compiled.Services {
 		endpoints = append(endpoints, discover.Endpoint{Service: s.Name, Covered: true})
 	}
@@ -87,7 +101,7 @@ func (b *rulebook) newService(endpoints []discover.Endpoint, op rule.Op) (plan, 
 	if len(suggestions) != 1 || suggestions[0].Extend {
 		return plan{}, errNoPlan
 	}
-	p := plan{name: suggestions[0].Name, op: op, text: suggestions[0].TOML()}
+	p := plan{name: suggestions[0].Name, text: suggestions[0].TOML()}
 	var err error
 	p.service, err = config.Parse(config.FileName, []byte(p.text))
 	return p, err
@@ -149,27 +163,28 @@ func (b *rulebook) write(p plan, added *config.Compiled) (string, error) {
 
 // widen adds a rule to the service that is there, in its file and in the session.
 func (b *rulebook) widen(p plan) (string, error) {
+	what := strings.Join(texts(p.ops), " and ")
 	if b.noFile {
-		return fmt.Sprintf("service %s allows %s in this session; the demo writes no file", p.name, p.op), b.swap(b.extended(p))
+		return fmt.Sprintf("service %s allows %s in this session; the demo writes no file", p.name, what), b.swap(b.extended(p))
 	}
 	w, err := editConfig(b.live.env, p.source, func(old []byte) ([]byte, error) {
-		return config.AddAllow(old, p.name, []string{p.op.String()})
+		return config.AddAllow(old, p.name, texts(p.ops))
 	})
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("service %s allows %s from now on", p.name, p.op) + w.remark(b.approvable(p.source)), b.swap(b.extended(p))
+	return fmt.Sprintf("service %s allows %s from now on", p.name, what) + w.remark(b.approvable(p.source)), b.swap(b.extended(p))
 }
 
 // unask takes the rule that asks out of the service, in its file and in the session. One
 // that is wider than the call is left to the human: it asks for other calls as well.
 func (b *rulebook) unask(p plan) (string, error) {
 	i := slices.IndexFunc(b.compiled.Services, func(s config.CompiledService) bool { return s.Name == p.name })
-	if b.noFile || !slices.Contains(b.compiled.Services[i].Ask, p.op) {
+	if b.noFile || len(p.ops) != 1 || !slices.Contains(b.compiled.Services[i].Ask, p.ops[0]) {
 		return fmt.Sprintf("allowed for this session; later ones ask, as ask of service %s says (%s)", p.name, p.pos), nil
 	}
 	w, err := editConfig(b.live.env, p.source, func(old []byte) ([]byte, error) {
-		return config.DropAsk(old, p.name, p.op.String())
+		return config.DropAsk(old, p.name, p.ops[0].String())
 	})
 	if err != nil {
 		return "", err
@@ -177,12 +192,12 @@ func (b *rulebook) unask(p plan) (string, error) {
 	next := *b.compiled
 	next.Services = slices.Clone(next.Services)
 	s := &next.Services[i]
-	s.Ask = without(s.Ask, p.op)
+	s.Ask = without(s.Ask, p.ops[0])
 	s.Endpoints = slices.Clone(s.Endpoints)
 	for j := range s.Endpoints {
-		s.Endpoints[j].Rule.Ask = without(s.Endpoints[j].Rule.Ask, p.op)
+		s.Endpoints[j].Rule.Ask = without(s.Endpoints[j].Rule.Ask, p.ops[0])
 	}
-	return fmt.Sprintf("service %s does not ask for %s any more", p.name, p.op) + w.remark(b.approvable(p.source)), b.swap(&next)
+	return fmt.Sprintf("service %s does not ask for %s any more", p.name, p.ops[0]) + w.remark(b.approvable(p.source)), b.swap(&next)
 }
 
 func without(list []rule.Op, op rule.Op) []rule.Op {
@@ -203,7 +218,7 @@ func (b *rulebook) extended(p plan) *config.Compiled {
 		if s.Name == p.name {
 			s.Endpoints = slices.Clone(s.Endpoints)
 			r := &s.Endpoints[p.at.Endpoint].Rule
-			r.Allow = append(slices.Clone(r.Allow), p.op)
+			r.Allow = append(slices.Clone(r.Allow), p.ops...)
 		}
 	}
 	return &next

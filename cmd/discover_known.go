@@ -22,9 +22,9 @@ func knowledge(c *config.Compiled) discover.Knowledge {
 	}
 	k.Now = func(e *discover.Endpoint) (string, bool) {
 		port, path := e.Port, examplePath(e.Path)
-		m := c.Rules.Match(e.Host, port, e.Method, path)
+		m := c.Rules.MatchAsked(e.Host, port, e.Method, path, e.Asked())
 		if m.Kind == rule.None && port == 80 && (e.Scheme == "http" || e.Scheme == "ws") { // as the proxy does
-			m = c.Rules.Match(e.Host, rule.DefaultPort, e.Method, path)
+			m = c.Rules.MatchAsked(e.Host, rule.DefaultPort, e.Method, path, e.Asked())
 		}
 		return m.Service, m.Kind == rule.Covered || m.Kind == rule.Denied
 	}

@@ -10,6 +10,7 @@ import (
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/discover"
 	"agentvault/proxy/event"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -54,7 +55,7 @@ func rehearse(t *testing.T, env Env, calls []event.Event) *config.Compiled {
 		t.Fatal(err)
 	}
 	for _, e := range calls {
-		if m := after.compiled.Rules.Match(e.Host, e.Port, e.Method, e.Path); m.Kind != rule.Covered {
+		if m := after.compiled.Rules.MatchAsked(e.Host, e.Port, e.Method, e.Path, inject.Asked(e.Method, e.Host, e.Path, e.Operation)); m.Kind != rule.Covered {
 			t.Errorf("%s %s%s: %v, %s", e.Method, e.Host, e.Path, m.Kind, m.Reason)
 		}
 	}
@@ -89,7 +90,7 @@ func TestDiscoverWritesEveryServiceOfTheCatalogue(t *testing.T) {
 		env := quietEnv(t)
 		c := rehearse(t, env, batch)
 		for _, call := range batch {
-			if m := c.Rules.Match(call.Host, 443, "DELETE", call.Path); m.Kind == rule.Covered {
+			if m := c.Rules.MatchAsked(call.Host, 443, "DELETE", call.Path, inject.Asked("DELETE", call.Host, call.Path, "")); m.Kind == rule.Covered {
 				t.Errorf("%s: DELETE is covered as well, by %s", call.Host, m.Service)
 			}
 		}

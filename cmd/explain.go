@@ -11,6 +11,7 @@ import (
 
 	"agentvault/cmd/internal/check"
 	"agentvault/keyring"
+	"agentvault/proxy/inject"
 	"agentvault/proxy/rule"
 )
 
@@ -27,6 +28,7 @@ errors of the file or the arguments.
 
 --json prints one object:
   method, url  the call
+  operation    what it asks for there, as given
   covered      true where a service covers the call and allows it
   service      whose place it is; "" for none
   rule         the allow or deny rule that decided; "" for none
@@ -35,6 +37,7 @@ errors of the file or the arguments.
   config       the TOML that would cover it; "" where it is covered or none can`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Usage: "use this `FILE` instead of the project's agentvault.toml"},
+			&cli.StringFlag{Name: "operation", Usage: "what the call asks for where one path takes many `OPERATION`s: GetItem, \"mutation issueCreate\""},
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		},
 		Action: func(c *cli.Context) error {
@@ -42,6 +45,7 @@ errors of the file or the arguments.
 			if err != nil {
 				return err
 			}
+			asked.operation, asked.told = c.String("operation"), c.IsSet("operation")
 			return explain(c.Context, env, c.String("config"), asked, c.Bool("json"))
 		},
 	}
@@ -51,7 +55,9 @@ errors of the file or the arguments.
 type askedCall struct {
 	method, host, path string
 	port               int
-	plain              bool // http
+	plain              bool   // http
+	operation          string // as the log writes it
+	told               bool   // operation was given
 }
 
 func parseCall(args []string) (askedCall, error) {
@@ -105,7 +111,19 @@ func parseURL(a askedCall, given string) (askedCall, error) {
 	return a, nil
 }
 
+// asked is what the rules are told of the call's operation.
+func (a askedCall) asked() rule.Asked {
+	if !a.told {
+		return rule.Asked{Why: "give it with --operation"}
+	}
+	return inject.Asked(a.method, a.host, a.path, a.operation)
+}
+
 func (a askedCall) String() string {
+	return strings.TrimSpace(a.method + " " + a.url() + " " + a.operation)
+}
+
+func (a askedCall) url() string {
 	scheme, usual := "https", 443
 	if a.plain {
 		scheme, usual = "http", 80
@@ -114,7 +132,7 @@ func (a askedCall) String() string {
 	if a.port != usual {
 		at.Port = a.port
 	}
-	return a.method + " " + scheme + "://" + at.String() + a.path
+	return scheme + "://" + at.String() + a.path
 }
 
 func explain(ctx context.Context, env Env, path string, a askedCall, asJSON bool) error {
@@ -123,9 +141,10 @@ func explain(ctx context.Context, env Env, path string, a askedCall, asJSON bool
 		return &configError{err}
 	}
 	c := v.compiled
-	m := c.Rules.Match(a.host, a.port, a.method, a.path)
+	asked := a.asked()
+	m := c.Rules.MatchAsked(a.host, a.port, a.method, a.path, asked)
 	if a.plain && m.Kind == rule.None && a.port == 80 { // as the proxy does
-		m = c.Rules.Match(a.host, 443, a.method, a.path)
+		m = c.Rules.MatchAsked(a.host, rule.DefaultPort, a.method, a.path, asked)
 	}
 	e := &explanation{askedCall: a, viewedConfig: v, match: m}
 	e.bindings = func() func(keyring.Ref) (check.Binding, bool) { return storedBindings(ctx, env, c.Refs) }

@@ -76,7 +76,7 @@ func (e *explanation) covered() bool {
 		e.row("credential", "none: the service has auth = \"none\"")
 		return true
 	}
-	if e.asks(compiled.Ask) {
+	if e.match.Ask {
 		e.row("asks", "the call waits for your answer, because ask names it")
 	}
 	e.credential(compiled, endpoint)
@@ -85,13 +85,6 @@ func (e *explanation) covered() bool {
 		return false
 	}
 	return e.secret(compiled)
-}
-
-// asks reports that an ask rule names the call.
-func (e *explanation) asks(ask []rule.Op) bool {
-	host := rule.Host{Name: e.host, Port: rule.AnyPort}
-	set, err := rule.New([]rule.Service{{Name: e.match.Service, Hosts: []rule.Host{host}, Allow: ask}})
-	return err == nil && len(ask) > 0 && set.Match(e.host, e.port, e.method, e.path).Kind == rule.Covered
 }
 
 // pattern is the host pattern that the call fell to.
@@ -115,6 +108,9 @@ func (e *explanation) refused() {
 	endpoint := compiled.Endpoints[e.match.Endpoint]
 	if e.match.Kind == rule.Denied {
 		e.row("denied", "by %q of service %s, %s", e.match.Rule, s.Name, rulePos(s, "deny", endpoint.Rule.Deny, e.match.Rule))
+		if i := slices.IndexFunc(endpoint.Rule.Deny, func(o rule.Op) bool { return o.String() == e.match.Rule }); endpoint.Rule.Deny[i].Operation != "" {
+			e.row("why", "%s", e.match.Reason)
+		}
 		e.row("host", "%s", e.pattern(endpoint.Rule.Hosts))
 		return
 	}
@@ -181,5 +177,9 @@ func (e *explanation) cover() string {
 	if !lacking || e.tunnelled() || check.PastProxy(e.compiled.NoProxy, e.host) != "" {
 		return ""
 	}
-	return (&cover{e.compiled}).toml(e.host, e.port, e.method, e.path)
+	operation := e.operation
+	if !e.told {
+		operation = "?" // and not none
+	}
+	return (&cover{e.compiled}).toml(e.host, e.port, e.method, e.path, operation)
 }

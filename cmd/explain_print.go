@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -24,20 +23,20 @@ func (e *explanation) text(w io.Writer, config string) error {
 
 // json writes it for programs.
 func (e *explanation) json(w io.Writer, good bool, config string) error {
-	_, url, _ := strings.Cut(e.String(), " ")
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
 		Method    string     `json:"method"`
 		URL       string     `json:"url"`
+		Operation string     `json:"operation"`
 		Covered   bool       `json:"covered"`
 		Service   string     `json:"service"`
 		Rule      string     `json:"rule"`
 		Unmatched string     `json:"unmatched"`
 		Steps     []decision `json:"steps"`
 		Config    string     `json:"config"`
-	}{e.method, url, good, e.match.Service, e.match.Rule, e.compiled.Unmatched, e.steps, config})
+	}{e.method, e.url(), e.operation, good, e.match.Service, e.match.Rule, e.compiled.Unmatched, e.steps, config})
 }
 
 // decision is one thing that decides about a call.

@@ -177,21 +177,17 @@ func bindingNames(binding []string, h rule.Host) bool {
 // cover writes the TOML that would cover a call.
 type cover struct{ c *config.Compiled }
 
-func (c *cover) toml(host string, port int, method, path string) string {
-	return c.suggest(host, port, method, path, "")
-}
-
-func (c *cover) suggest(host string, port int, method, path, seen string) string {
-	op := method + " " + discover.Template(host, path)
-	m := c.c.Rules.Match(host, port, method, path)
-	if m.Service != "" {
-		return fmt.Sprintf("[service.%s]\nallow = [..., %q]   # add to the list that is there\n", m.Service, op)
+func (c *cover) toml(host string, port int, method, path, operation string) string {
+	folded := discover.Template(host, path)
+	ops := discover.Rules(host, method, folded, operation)
+	if m := c.c.Rules.Match(host, port, method, path); m.Service != "" {
+		return fmt.Sprintf("[service.%s]\nallow = [..., %s]   # add to the list that is there\n", m.Service, quoted(ops))
 	}
-	s, err := config.Suggest(host, port, seen, nil)
+	s, err := config.Suggest(host, port, "", nil)
 	if err != nil {
 		return ""
 	}
-	if parsed, err := parseOps(op); err == nil {
+	if parsed, err := parseOps(ops...); err == nil {
 		s.Allow = parsed
 	}
 	return config.ServiceTOML(s)

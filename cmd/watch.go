@@ -93,7 +93,7 @@ func wouldCover(c tui.Call) string {
 		return ""
 	}
 	if s := suggestions[0]; s.Extend {
-		return wider(s.Name, s.Allow[0])
+		return wider(s.Name, s.Allow)
 	}
 	return suggestions[0].TOML()
 }

@@ -17,6 +17,10 @@ const (
 	// be repeated with a rotated secret, or on another connection where the first turned
 	// out to be closed. Larger ones stream through and are not repeated.
 	maxKept = 64 << 10
+	// Where a rule names an operation, this much of a body is read to tell which is asked for.
+	// CloudFormation's templates, the largest forms that AWS takes, have 51,200 bytes before
+	// they are escaped; a mutation of GraphQL may carry a file.
+	maxTold = 1 << 20
 	// What a child still sends of a body that nobody wants is read for this long, so that
 	// closing the connection does not destroy the answer on its way (RFC 9112 9.6).
 	drainTime = 2 * time.Second
@@ -42,6 +46,7 @@ type childBody struct {
 	first func() // called before the first read; may be nil
 	kept  []byte
 	keep  bool
+	limit int64        // of what is kept
 	err   error        // what follows the last byte
 	end   func() error // called once, at the end, before any reader learns of it
 }
@@ -52,7 +57,14 @@ func hasBody(r *http.Request) bool {
 
 // newChildBody wants a request with a body; leaks may be nil.
 func newChildBody(r *http.Request, leaks *scrub.Scrubber, end func() error) *childBody {
-	return &childBody{src: leaks.Stop(r.Body), keep: r.ContentLength <= maxKept, end: end}
+	return &childBody{src: leaks.Stop(r.Body), keep: r.ContentLength <= maxKept, limit: maxKept, end: end}
+}
+
+// keepMore raises the limit of what is kept of a body that has not been read.
+func (b *childBody) keepMore(announced, limit int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep, b.limit = announced <= limit, limit
 }
 
 // reader returns the body from its beginning.
@@ -102,7 +114,7 @@ func (b *childBody) read(p []byte) (int, error) {
 		b.first = nil
 	}
 	c, err := b.src.Read(p)
-	if b.keep && b.n.Load()+int64(c) > maxKept {
+	if b.keep && b.n.Load()+int64(c) > b.limit {
 		b.keep, b.kept = false, nil
 	}
 	if b.keep {

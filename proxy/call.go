@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"agentvault/proxy/event"
+	"agentvault/proxy/rule"
 )
 
 // call is one exchange on its way through the proxy, and what the log will say of it.
@@ -19,6 +20,7 @@ type call struct {
 	begun     time.Time
 	in        *http.Request // the child's, once it is known to hold no real secret; nil before
 	rule      string        // that let it through, for the view
+	asked     rule.Asked    // what it asks for, for the rules
 	announced bool
 	body      *childBody // read while the call is held; may be nil
 	over      bool

@@ -15,6 +15,7 @@ import (
 	"agentvault/keyring"
 	"agentvault/proxy/event"
 	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
 )
 
 // exchange is one request on its way to the upstream and the answer on its way back. What
@@ -71,19 +72,47 @@ func (x *exchange) prepare(p *Proxy, t *tunnel, r *http.Request) {
 	}
 }
 
-// beginning is the whole body where it is short and plain, for what names the call; nil
-// otherwise. It is kept all the same, and is sent as if nobody had looked. A client that waits
-// for a 100 gets it from the server, not from us.
-func (x *exchange) beginning() []byte {
-	r := x.in
-	if x.body == nil || r.ContentLength > maxKept || r.ContentLength < 0 || r.Header["Expect"] != nil || r.Header["Content-Encoding"] != nil {
-		return nil
+// beginning is the whole body, for what names the call, or why it cannot be looked at. It is
+// kept all the same, and is sent as if nobody had looked. Where no rule asks for it, only a
+// short one is read that is there at once: a client that waits for a 100 gets it from the
+// server, not from us, and one that streams may want an answer first.
+func (x *exchange) beginning() (content []byte, why string) {
+	r, limit := x.in, int64(maxKept)
+	if x.body == nil {
+		return nil, ""
 	}
-	body, err := io.ReadAll(x.body.reader())
-	if err != nil {
-		return nil
+	decides := x.operationsDecide()
+	if decides {
+		limit = maxTold
 	}
-	return body
+	switch {
+	case r.Header["Content-Encoding"] != nil:
+		return nil, "its body is compressed"
+	case r.ContentLength > limit:
+		return nil, tooLong(limit)
+	case !decides && (r.ContentLength < 0 || r.Header["Expect"] != nil):
+		return nil, "its body was not waited for"
+	}
+	x.body.keepMore(r.ContentLength, limit)
+	content, err := io.ReadAll(io.LimitReader(x.body.reader(), limit))
+	switch {
+	case err != nil:
+		return nil, "its body cannot be read"
+	case !x.body.complete(r.ContentLength):
+		return nil, tooLong(limit)
+	}
+	return content, ""
+}
+
+// operationsDecide says that a rule for the host names operations.
+func (x *exchange) operationsDecide() bool {
+	t := x.tunnel
+	return x.rules.Set.NamesOperations(t.host, t.port) ||
+		!t.secure && t.port == 80 && x.rules.Set.NamesOperations(t.host, rule.DefaultPort) // see plainMatch
+}
+
+func tooLong(limit int64) string {
+	return fmt.Sprintf("its body is longer than %d KiB", limit>>10)
 }
 
 // bodyEnded takes over the trailer, announced or not, which the server has read by now.

@@ -217,7 +217,7 @@ func (s *session) newRules(o options) *Rules {
 		s.t.Fatal(err)
 	}
 	return &Rules{Set: set, Services: map[Endpoint]Service{{"api", 0}: svc}, Unmatched: o.unmatched,
-		Cover: func(string, int, string, string) string { return "[service.x]\n" }}
+		Cover: func(string, int, string, string, string) string { return "[service.x]\n" }}
 }
 
 // noLeak is checked at the end of every test: no event holds the secret.

@@ -21,7 +21,7 @@ func TestOperation(t *testing.T) {
 	}{
 		{"GraphQL", "/graphql", mutation, []string{"Content-Type", "application/json"}, "mutation issueDelete"},
 		{"AWS", "/", `{"TableName":"t"}`, []string{"X-Amz-Target", "DynamoDB_20120810.GetItem"}, "DynamoDB_20120810.GetItem"},
-		{"MCP", "/mcp", `{"method":"tools/call","params":{"name":"create_issue"}}`, nil, "tools/call create_issue"},
+		{"MCP", "/mcp", `{"method":"tools/call","params":{"name":"create_issue"}}`, []string{"Content-Type", "application/json"}, "tools/call create_issue"},
 		{"a body that is too long to be looked at", "/graphql", long, nil, "?"},
 		{"none", "/v1/things", `{"query":"{a}"}`, nil, ""},
 	} {

@@ -63,8 +63,9 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 	}
 	x.prepare(p, t, r)
 	x.rules, x.extended = rules, extended
-	if name := inject.Operation(r, t.host, x.beginning); name != "" {
-		c.event.Operation = p.guard.mask(name)
+	c.asked = inject.Operation(r, t.host, x.beginning)
+	if text := inject.OperationText(c.asked); text != "" {
+		c.event.Operation = p.guard.mask(text)
 	}
 	out := x.outgoing()
 	x.found = rules.finder.Find(out)
@@ -192,7 +193,7 @@ func (p *Proxy) decide(ctx context.Context, rules *Rules, c *call, path string, 
 	if path == "*" {
 		path = "/" // the server as a whole
 	}
-	m := rules.Set.Match(c.event.Host, c.event.Port, c.event.Method, path)
+	m := rules.Set.MatchAsked(c.event.Host, c.event.Port, c.event.Method, path, c.asked)
 	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
 		m = plainMatch(rules, m, c, path)
 	}
@@ -266,7 +267,7 @@ func (p *Proxy) unmatched(ctx context.Context, rules *Rules, c *call, path strin
 		Message: c.event.Reason + `, and the session refuses such calls (unmatched = "deny")`,
 		Help:    "ask the human to add this to agentvault.toml and to start the session again"}
 	if rules.Cover != nil {
-		a.Config = rules.Cover(c.event.Host, c.event.Port, c.event.Method, path)
+		a.Config = rules.Cover(c.event.Host, c.event.Port, c.event.Method, path, c.event.Operation)
 	}
 	return nil, a, event.Denied
 }
@@ -304,7 +305,7 @@ func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
 	if rules == before {
 		return nil
 	}
-	m := rules.Set.Match(c.event.Host, c.event.Port, c.event.Method, path)
+	m := rules.Set.MatchAsked(c.event.Host, c.event.Port, c.event.Method, path, c.asked)
 	if c.event.Scheme == "http" || c.event.Scheme == "ws" {
 		m = plainMatch(rules, m, c, path)
 	}
@@ -319,7 +320,7 @@ func (p *Proxy) covered(before *Rules, c *call, path string) *Service {
 // default port of the scheme.
 func plainMatch(rules *Rules, m rule.Match, c *call, path string) rule.Match {
 	if m.Kind == rule.None && c.event.Port == 80 {
-		return rules.Set.Match(c.event.Host, 443, c.event.Method, path)
+		return rules.Set.MatchAsked(c.event.Host, rule.DefaultPort, c.event.Method, path, c.asked)
 	}
 	return m
 }

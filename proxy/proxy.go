@@ -96,7 +96,8 @@ type Rules struct {
 	Unmatched Policy
 	Tunnel    []rule.Host // never intercepted
 	// Cover returns the TOML that would cover a call, for the agent's answer and the view.
-	Cover func(host string, port int, method, path string) string
+	// operation is Event.Operation.
+	Cover func(host string, port int, method, path, operation string) string
 
 	finder *inject.Finder
 	// The same as Services, for reading without a copy.

@@ -17,6 +17,11 @@
 // where there is no allow list; and where a rule of ask names it as well, Match.Ask says
 // that the human has to be asked first.
 //
+// Where a protocol takes many operations at one path, a rule may name one. It is decided by
+// what the caller says that the call asks for (Asked). Where that cannot be told for
+// certain, such a rule of allow does not hold and such a rule of deny or ask does. Of several
+// operations in one call each has to be allowed, and one that is denied denies the call.
+//
 // # Paths
 //
 // A request's path is matched in every way in which a common origin could read it (see

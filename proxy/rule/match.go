@@ -50,10 +50,15 @@ const (
 	noPath = "no service for this path of the host"
 )
 
-// Match decides a call. The path is escaped, as it is sent, and without its query; the
-// port is the effective one (443 where a URL names none). Methods compare
-// exactly, but in a denial and in what asks.
+// Match decides a call of which nobody knows what it asks for beside its method and path.
 func (s *Set) Match(host string, port int, method, escapedPath string) Match {
+	return s.MatchAsked(host, port, method, escapedPath, Asked{})
+}
+
+// MatchAsked decides a call. The path is escaped, as it is sent, and without its query; the
+// port is the effective one (443 where a URL names none). Methods and operations compare
+// exactly, but in a denial and in what asks.
+func (s *Set) MatchAsked(host string, port int, method, escapedPath string, asked Asked) Match {
 	name, err := CanonicalHost(host)
 	if err != nil {
 		return Match{Reason: noHost}
@@ -66,15 +71,15 @@ func (s *Set) Match(host string, port int, method, escapedPath string) Match {
 		return Match{Reason: noPort}
 	}
 	if plain(escapedPath) {
-		return decide(exact, wild, port, method, escapedPath)
+		return decide(exact, wild, port, method, escapedPath, asked)
 	}
 	paths, err := readings(escapedPath)
 	if err != nil {
 		return Match{Kind: Ambiguous, Service: only(exact, wild, port), Reason: err.Error()}
 	}
-	first := decide(exact, wild, port, method, paths[0])
+	first := decide(exact, wild, port, method, paths[0], asked)
 	for _, path := range paths[1:] {
-		m := decide(exact, wild, port, method, path)
+		m := decide(exact, wild, port, method, path, asked)
 		if m.Kind != first.Kind || m.Service != first.Service || m.Endpoint != first.Endpoint {
 			return Match{Kind: Ambiguous, Service: only(exact, wild, port), Reason: ambiguity(paths[0], path)}
 		}
@@ -86,7 +91,7 @@ func (s *Set) Match(host string, port int, method, escapedPath string) Match {
 }
 
 // decide wants a path in the inner form.
-func decide(exact, wild []target, port int, method, path string) Match {
+func decide(exact, wild []target, port int, method, path string, asked Asked) Match {
 	path = strings.TrimSuffix(path, "/")
 	t := find(exact, port, path)
 	if t == nil {
@@ -95,7 +100,7 @@ func decide(exact, wild []target, port int, method, path string) Match {
 	if t == nil {
 		return Match{Reason: noPath}
 	}
-	return t.svc.decide(method, path)
+	return t.svc.decide(method, path, asked)
 }
 
 func find(targets []target, port int, path string) *target {
@@ -108,45 +113,48 @@ func find(targets []target, port int, path string) *target {
 	return nil
 }
 
-func (svc *service) decide(method, path string) Match {
+func (svc *service) decide(method, path string, asked Asked) Match {
 	m := Match{Service: svc.name, Endpoint: svc.endpoint}
 	for i := range svc.deny {
 		// Case takes no part in a denial: some routers (Express) ignore it in paths, some
 		// frameworks (Django, Symfony, Werkzeug) in methods, and a rule that another spelling
 		// gets around is none.
-		if o := &svc.deny[i]; o.match(method, path, true) {
-			m.Kind, m.Rule, m.Reason = Denied, o.text, o.reason
+		if o := &svc.deny[i]; o.match(method, path, true) && o.meets(asked) {
+			m.Kind, m.Rule, m.Reason = Denied, o.text, o.reasonFor(asked)
 			return m
 		}
 	}
 	if len(svc.allow) == 0 {
-		return svc.asks(m, method, path)
+		return svc.asks(m, method, path, asked)
 	}
-	for i := range svc.allow {
-		if o := &svc.allow[i]; o.match(method, path, false) {
-			m.Rule = o.text
-			return svc.asks(m, method, path)
-		}
+	text, stopped, ok := svc.allows(method, path, asked)
+	if ok {
+		m.Rule = text
+		return svc.asks(m, method, path, asked)
 	}
 	m.Kind, m.Reason = NotAllowed, svc.notAllowed
-	if len(svc.methods) > 0 && !slices.Contains(svc.methods, method) {
+	switch {
+	case stopped != "":
+		m.Reason = stopped
+	case len(svc.methods) > 0 && !slices.Contains(svc.methods, method):
 		m.Reason = svc.methodsNotAllow
 	}
 	return m
 }
 
 // asks completes the match of a call that is allowed. Case takes no part, as in a denial.
-func (svc *service) asks(m Match, method, path string) Match {
+func (svc *service) asks(m Match, method, path string, asked Asked) Match {
 	m.Kind = Covered
 	for i := range svc.ask {
-		if o := &svc.ask[i]; o.match(method, path, true) {
-			m.Ask, m.Reason = true, o.reason
+		if o := &svc.ask[i]; o.match(method, path, true) && o.meets(asked) {
+			m.Ask, m.Reason = true, o.reasonFor(asked)
 			return m
 		}
 	}
 	return m
 }
 
+// match is about the place alone: meets and allows look at the operation.
 func (o *op) match(method, path string, fold bool) bool {
 	named := o.method == "" || o.method == method || fold && strings.EqualFold(o.method, method)
 	return named && o.path.match(path, fold)

@@ -6,10 +6,15 @@ import (
 	"strings"
 )
 
-// Op is what a call does: a method on a path.
+// Op is what a call does: a method on a path, and where a protocol takes many operations at
+// one path, which of them.
 type Op struct {
 	Method string // upper case; "" or "*" is any
 	Path   string // `*` within a segment or one segment, `**` any number of segments
+	// Operation is as the log writes it, "Describe*" or "mutation issueCreate": words in which
+	// `*` is any number of characters, and of which those that are left out are any. "-" is a
+	// call that names none, "" any call.
+	Operation string
 }
 
 // Methods lists the methods that an Op may name, the common ones first. TRACE is not
@@ -19,17 +24,17 @@ func Methods() []string {
 		"LIST", "PROPFIND", "PROPPATCH", "REPORT", "SEARCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "PURGE"}
 }
 
-// ParseOp parses `GET /repos/*/*/issues`, `/**` (any method), `* /v1/**`. Its errors
-// quote the rule and may carry a Hint() string.
+// ParseOp parses `GET /repos/*/*/issues`, `/**` (any method), `* /v1/**`,
+// `POST /graphql mutation issueCreate`. Its errors quote the rule and may carry a Hint() string.
 func ParseOp(s string) (Op, error) {
 	bad := func(hint, format string, a ...any) (Op, error) {
 		return Op{}, &syntaxError{fmt.Sprintf("rule %q: %s", s, fmt.Sprintf(format, a...)), hint}
 	}
-	method, path, two := strings.Cut(strings.TrimSpace(s), " ")
-	if !two && strings.HasPrefix(method, "/") {
-		method, path = "", method
+	words := append(strings.Fields(s), "", "")
+	if strings.HasPrefix(words[0], "/") {
+		words = append([]string{""}, words...)
 	}
-	path = strings.TrimLeft(path, " ")
+	method, path, operation := words[0], words[1], strings.TrimSpace(strings.Join(words[2:], " "))
 	switch {
 	case method == "" || method == "*" || slices.Contains(Methods(), method):
 	case slices.Contains(Methods(), strings.ToUpper(method)):
@@ -45,15 +50,15 @@ func ParseOp(s string) (Op, error) {
 	if _, err := parsePattern(path); err != nil {
 		return bad(hintOf(err), "path: %s", err)
 	}
-	return Op{method, path}, nil
+	if _, err := parseOperation(operation); err != nil {
+		return bad(hintOf(err), "%s", err)
+	}
+	return Op{method, path, operation}, nil
 }
 
 // String is the rule as ParseOp reads it.
 func (o Op) String() string {
-	if o.Method == "" {
-		return o.Path
-	}
-	return o.Method + " " + o.Path
+	return strings.TrimSpace(strings.TrimSpace(o.Method+" "+o.Path) + " " + o.Operation)
 }
 
 func (o Op) anyMethod() bool { return o.Method == "" || o.Method == "*" }

@@ -20,7 +20,10 @@ func TestParseOpErrors(t *testing.T) {
 		{"GET /a/%5cb", "never legal", ""},
 		{"GET /a%zz", "no percent escape", "%25"},
 		{"GET /a**", "** is a whole segment", ""},
-		{"GET /a b", "cannot stand in a path", "%20"},
+		{"GET /a b c d", "more than two words", "%20"},
+		{"GET /a b+c", "cannot stand there", "a rule for each"},
+		{"GET /a b?", "cannot stand", "letters, digits"},
+		{"GET /a b**", "one * is any number", ""},
 		{"GET /repos/{owner}", "not a pattern character", "*"},
 		{`GET /a\b`, "cannot stand", ""},
 	} {
@@ -93,7 +96,7 @@ func TestOverlaps(t *testing.T) {
 }
 
 func FuzzParseOp(f *testing.F) {
-	for _, s := range []string{"GET /repos/*/*/issues", "/**", "DELETE /**", "* /a*b", "GET /%2F", "/a/**/b"} {
+	for _, s := range []string{"GET /repos/*/*/issues", "/**", "DELETE /**", "* /a*b", "GET /%2F", "/a/**/b", "POST / Get*", "/graphql mutation x", "GET /b/* -"} {
 		f.Add(s, "/a/b")
 	}
 	f.Fuzz(func(t *testing.T, s, path string) {

@@ -39,13 +39,15 @@ type service struct {
 	methods         []string // that allow names; nil where one of its rules names none
 	notAllowed      string   // reasons, made once: Match runs for every request
 	methodsNotAllow string
+	operations      bool // a rule names one
 }
 
 type op struct {
-	method string // "" is any
-	path   *pattern
-	text   string
-	reason string // for a deny or an ask rule
+	method    string // "" is any
+	path      *pattern
+	operation *operation // nil is any, and none
+	text      string
+	reason    string // for a deny or an ask rule
 }
 
 // TieError is two services that are equally specific for one place.
@@ -148,6 +150,7 @@ func compile(in Service) (*service, error) {
 		svc.methods = nil
 	}
 	svc.methodsNotAllow = fmt.Sprintf("rule %s allows %s only", in.Name, strings.Join(svc.methods, ", "))
+	svc.operations = slices.ContainsFunc(slices.Concat(in.Allow, in.Deny, in.Ask), func(o Op) bool { return o.Operation != "" })
 	for _, o := range in.Deny {
 		c, err := compileOp(o)
 		if err != nil {
@@ -172,7 +175,11 @@ func compileOp(o Op) (op, error) {
 	if err != nil {
 		return op{}, fmt.Errorf("rule %q: %w", o, err)
 	}
-	c := op{path: p, text: o.String()}
+	asked, err := parseOperation(o.Operation)
+	if err != nil {
+		return op{}, fmt.Errorf("rule %q: %w", o, err)
+	}
+	c := op{path: p, operation: asked, text: o.String()}
 	if !o.anyMethod() {
 		c.method = o.Method
 	}

@@ -31,6 +31,7 @@ const (
 	Invalid          = "invalid"           // loading refuses it
 	NeverMatches     = "never-matches"     // a rule that no call of its service can match
 	ShadowedRule     = "shadowed-rule"     // an allow or ask rule of which deny takes all
+	UntoldOperation  = "untold-operation"  // a rule names an operation where none can be told
 	ShadowedService  = "shadowed-service"  // another service takes every call to a host
 	Tunnelled        = "tunnelled"         // the host is in tunnel, so no credential is put in
 	Bypassed         = "bypassed"          // the host is in no_proxy, so its calls are not seen

@@ -69,6 +69,13 @@ func TestFindings(t *testing.T) {
 			`5:23 warning never-matches allow "GET /v3/**" can never match: the service has only /v2/**, /w/*`,
 			`5:37 warning never-matches allow "GET /w" can never`,
 			`6:21 warning never-matches deny "/q"`}},
+		{"operations where none can be told", world{project: "[service.a]\nhost = [\"a.test\", \"*.eu-west-1.amazonaws.com\"]\nauth = \"none\"\n" +
+			"allow = [\"POST /v1/things Create\", \"POST /graphql query\", \"POST / Get*\", \"POST /graphql mutation a\"]\n" +
+			"deny = [\"/x/* mutation\", \"POST /graphql mutation A\"]\nask = [\"POST /graphql query b\", \"/y c\"]\n"}, []string{
+			`4:10 warning untold-operation allow "POST /v1/things Create" names an operation where none can be told, so it is never in force`,
+			`4:74 warning shadowed-rule allow "POST /graphql mutation a" has no effect`,
+			`5:9 warning untold-operation deny "/x/* mutation" names an operation where none can be told, so it holds for every call`,
+			`6:33 warning untold-operation ask "/y c"`}},
 		{"a rule that deny takes whole", world{project: "[service.a]\nhost = \"h.test\"\n" + bearer + "allow = [\"GET /A/*\", \"POST /a/*\", \"/a/x\", \"GET /b/**\"]\nask = [\"GET /c\"]\ndeny = [\"GET /a/**\", \"GET /b/*\", \"/c\"]\n", stored: k("h.test")}, []string{
 			`5:10 warning shadowed-rule allow "GET /A/*" has no effect`,
 			`6:8 warning shadowed-rule ask "GET /c" has no effect`}},

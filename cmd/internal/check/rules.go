@@ -23,6 +23,14 @@ func (c *checker) rules(s *config.Service, compiled *config.CompiledService) {
 					"service %q: %s %q can never match: the service has only %s", s.Name, list.key, op, outside)
 				continue
 			}
+			if untold(op, compiled) {
+				effect := "is never in force"
+				if list.key != "allow" {
+					effect = "holds for every call of its method and path"
+				}
+				c.add(pos, Warning, UntoldOperation, "name the path that takes the operations, such as /graphql or /mcp; docs/discover.md says where they can be told",
+					"service %q: %s %q names an operation where none can be told, so it %s", s.Name, list.key, op, effect)
+			}
 			if list.key != "deny" && deniedWhole(op, s.Deny) {
 				c.add(pos, Warning, ShadowedRule, "deny wins over allow and ask; narrow it, or take this rule out",
 					"service %q: %s %q has no effect: everything that it names is denied", s.Name, list.key, op)
@@ -44,12 +52,24 @@ func outsidePaths(op rule.Op, compiled *config.CompiledService, fold bool) strin
 	return strings.Join(paths, ", ")
 }
 
+// untold reports a rule for an operation at a path at which no host of the service tells
+// operations. A `*` is taken for a name that nobody else has, a `**` for nothing.
+func untold(op rule.Op, compiled *config.CompiledService) bool {
+	return op.Operation != "" && !slices.ContainsFunc(compiled.Hosts(), func(h rule.Host) bool {
+		name := h.Name
+		if h.Wildcard {
+			name = witness + "." + name
+		}
+		return inject.TellsOperations(name, example(op.Path, 0))
+	})
+}
+
 // deniedWhole reports whether deny takes every call that op names.
 func deniedWhole(op rule.Op, deny []rule.Op) bool {
 	anyMethod := func(o rule.Op) bool { return o.Method == "" || o.Method == "*" }
 	var globs []glob
 	for _, d := range deny {
-		if anyMethod(d) || d.Method == op.Method {
+		if (anyMethod(d) || d.Method == op.Method) && (d.Operation == "" || strings.EqualFold(d.Operation, op.Operation)) {
 			globs = append(globs, parseGlob(d.Path, true)) // a denial ignores case
 		}
 	}

@@ -264,7 +264,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Services) != 15 {
+	if len(c.Services) != 16 {
 		t.Errorf("%d services", len(c.Services))
 	}
 	// What the comments hide loads too, in the user's own file.

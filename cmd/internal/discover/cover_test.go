@@ -2,6 +2,7 @@ package discover
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"agentvault/proxy/event"
@@ -40,13 +41,13 @@ func TestAllowCoversWhatWasSeen(t *testing.T) {
 				events[i] = event.Event{Call: uint64(i + 1), Phase: event.End, Method: "GET", Host: host, Port: 443, Path: p, Verdict: event.Uncovered}
 			}
 			found := Endpoints(events)
-			if len(found) != 1 || found[0].Allow == "" {
+			if len(found) != 1 || len(found[0].Allow) != 1 {
 				t.Errorf("%s %s: %d endpoints, want one with a rule", host, op, len(found))
 				continue
 			}
 			for _, p := range paths {
-				if !allows(t, host, found[0].Allow, p) {
-					t.Errorf("%s: %q does not allow %q", host, found[0].Allow, p)
+				if !allows(t, host, found[0].Allow[0], p) {
+					t.Errorf("%s: %q does not allow %q", host, found[0].Allow[0], p)
 				}
 			}
 		}
@@ -66,7 +67,7 @@ func TestAllowOddPaths(t *testing.T) {
 	} {
 		e := event.Event{Phase: event.End, Method: "GET", Host: "x.test", Port: 443, Path: tt.path, Verdict: event.Uncovered}
 		found := Endpoints([]event.Event{e, e})
-		if found[0].Allow != tt.want {
+		if strings.Join(found[0].Allow, ",") != tt.want {
 			t.Errorf("%s: rule %q for %q, want %q", tt.name, found[0].Allow, tt.path, tt.want)
 		}
 	}
@@ -74,7 +75,7 @@ func TestAllowOddPaths(t *testing.T) {
 		{"dot segments", "GET", "/a/../b"}, {"unknown method", "FOO", "/a"}, {"TRACE", "TRACE", "/a"}, {"small letters", "get", "/a"}, {"star", "*", "/a"},
 	} {
 		found := Endpoints([]event.Event{{Phase: event.End, Method: tt.method, Host: "x.test", Path: tt.path}})
-		if found[0].Allow != "" {
+		if found[0].Allow != nil {
 			t.Errorf("%s: rule %q, want none", tt.name, found[0].Allow)
 		}
 	}

@@ -66,11 +66,11 @@ type Endpoint struct {
 	Label   string        `json:"label,omitempty"`     // "telemetry", "DNS over HTTPS"
 	Client  string        `json:"client,omitempty"`
 
-	// Allow is the narrowest rule that allows all of its calls; empty where none can, or
-	// should: see mends.
-	// It differs from Path for names with an encoded slash, which a rule must match in
+	// Allow are the narrowest rules that allow all of its calls, one for each operation;
+	// empty where none can, or should: see mends.
+	// They differ from Path for names with an encoded slash, which a rule must match in
 	// both readings: /projects/**/issues.
-	Allow string `json:"allow,omitempty"`
+	Allow []string `json:"allow,omitempty"`
 }
 
 // Target is the path with the operation behind it.

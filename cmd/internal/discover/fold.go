@@ -269,7 +269,7 @@ func (p *entry) finish() Endpoint {
 	e.Grade = gradeOf(&e)
 	if op := e.Method + " " + p.rule; e.Kind == Call && e.Method != "*" && (p.beyond == 0 || p.beyond < p.Missed) {
 		if _, err := rule.ParseOp(op); err == nil {
-			e.Allow = op
+			e.Allow = narrowed(op, e.Asked())
 		}
 	}
 	return e

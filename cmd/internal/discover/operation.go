@@ -1,6 +1,34 @@
 package discover
 
-import "strings"
+import (
+	"strings"
+
+	"agentvault/proxy/inject"
+	"agentvault/proxy/rule"
+)
+
+// Asked is what the rules have to know of the endpoint's operation.
+func (e *Endpoint) Asked() rule.Asked { return inject.Asked(e.Method, e.Host, e.Path, e.Operation) }
+
+// Rules are the rules for a call: its method and folded path, narrowed down to what was asked
+// for there where that can be told.
+func Rules(host, method, path, operation string) []string {
+	return narrowed(method+" "+path, inject.Asked(method, host, path, operation))
+}
+
+func narrowed(place string, asked rule.Asked) []string {
+	switch {
+	case !asked.Known:
+		return []string{place}
+	case len(asked.Names) == 0:
+		return []string{place + " " + rule.NoOperation}
+	}
+	var rules []string
+	for _, name := range asked.Names {
+		rules = append(rules, place+" "+name)
+	}
+	return rules
+}
 
 // readsByName reports whether an operation, or each of several, changes nothing, as far as its
 // name tells: AWS's begin with a verb, GraphQL says what a query is, MCP has few methods.

@@ -83,8 +83,8 @@ type Suggestion struct {
 	Env      []string // variables in which the child held the credential; empty is the entry's
 	User     string   // of basic auth, where it is known
 	Allow    []string // as narrow as what was seen, sorted
-	// Operations says of a rule which operations were seen there, of which the rule allows
-	// all: it names a method and a path.
+	// Operations says of a rule that allows every operation which were seen there: not of
+	// each of them could be told which it is.
 	Operations map[string][]string
 }
 
@@ -109,7 +109,7 @@ func Suggest(endpoints []Endpoint, k Knowledge) []Suggestion {
 		}
 	}
 	for i := range endpoints {
-		if e := &endpoints[i]; e.Kind == Call && !e.Covered && e.Allow != "" {
+		if e := &endpoints[i]; e.Kind == Call && !e.Covered && len(e.Allow) > 0 {
 			s.add(e)
 		}
 	}
@@ -171,12 +171,17 @@ func (s *suggesting) add(e *Endpoint) {
 		p.auth[kind] += e.Calls
 	}
 	p.refused = p.refused || e.Grade == Refused
-	p.allow[e.Allow] = true
+	for _, op := range e.Allow {
+		p.allow[op] = true
+	}
 	if e.Operation != "" {
 		if p.Operations == nil {
 			p.Operations = make(map[string][]string)
 		}
-		p.Operations[e.Allow] = append(p.Operations[e.Allow], e.Operation)
+		for _, op := range e.Allow {
+			place := strings.Join(strings.SplitN(op, " ", 3)[:2], " ")
+			p.Operations[place] = append(p.Operations[place], e.Operation)
+		}
 	}
 }
 
@@ -203,6 +208,12 @@ func placeOf(e *Endpoint) string {
 func (s *suggesting) finish() []Suggestion {
 	var all []Suggestion
 	for _, p := range s.order {
+		for op := range p.allow {
+			method, rest, _ := strings.Cut(op, " ")
+			if path, _, narrow := strings.Cut(rest, " "); narrow && p.allow[method+" "+path] {
+				delete(p.allow, op) // the place as a whole is allowed
+			}
+		}
 		p.Allow = slices.Sorted(maps.Keys(p.allow))
 		p.Auth = p.strongest()
 		if p.Extend {

@@ -45,7 +45,7 @@ func (s Suggestion) TOML() string {
 	fmt.Fprintf(&b, "allow  = %s\n", list(s.Allow, false))
 	for _, op := range s.Allow {
 		if names := s.Operations[op]; len(names) > 0 {
-			fmt.Fprintf(&b, "# %s is every operation at that path; seen were %s.\n", op, enumerate(names))
+			fmt.Fprintf(&b, "# %s is every operation at that path, because not of each call could be told which it was; seen were %s.\n", op, enumerate(names))
 		}
 	}
 	return b.String()

@@ -142,7 +142,7 @@ func (p *printer) leases() {
 func missed(e *discover.Endpoint) int {
 	switch {
 	case e.Kind != discover.Call, e.Covered, e.Verdict == event.Passed, e.Verdict == event.Failed,
-		e.Verdict == event.Denied && e.Allow == "":
+		e.Verdict == event.Denied && len(e.Allow) == 0:
 		return 0
 	}
 	return e.Missed
@@ -273,7 +273,7 @@ func (p *printer) next() {
 	}
 	id := event.Escape(p.o.Session)
 	// Only what --write can cover.
-	if slices.ContainsFunc(p.endpoints, func(e discover.Endpoint) bool { return missed(&e) > 0 && e.Allow != "" }) {
+	if slices.ContainsFunc(p.endpoints, func(e discover.Endpoint) bool { return missed(&e) > 0 && len(e.Allow) > 0 }) {
 		p.b.WriteString("  cover them   agentvault discover --from " + id + " --write\n")
 	}
 	p.b.WriteString("  log          agentvault log " + id + "\n")
