@@ -128,7 +128,7 @@ func (x *trial) run(ctx context.Context) (at target, sent bool) {
 		return at, false
 	}
 	x.held = x.p.Placeholder(x.s)
-	if m := x.p.Rules.Match(at.host, at.port, x.t.Method, at.url.EscapedPath()); m.Kind == rule.Covered && m.Service == x.s.Name {
+	if m := x.p.Rules.MatchAsked(at.host, at.port, x.t.Method, at.url.EscapedPath(), x.asked(at)); m.Kind == rule.Covered && m.Service == x.s.Name {
 		x.endpoint = &x.s.Endpoints[m.Endpoint]
 	}
 	r, err := x.request(ctx, at, x.presents())

@@ -87,6 +87,15 @@ func (x *trial) presents() bool {
 	return !x.endpoint.Always
 }
 
+// asked is what the request asks for beside its method and path. A test has no body.
+func (x *trial) asked(at target) rule.Asked {
+	r := &http.Request{Method: x.t.Method, URL: &at.url, Header: http.Header{}}
+	for name, value := range x.t.Header {
+		r.Header.Set(name, value)
+	}
+	return inject.Operation(r, at.host, func() ([]byte, string) { return nil, "" })
+}
+
 // request is what the child would send. With show it holds the placeholder.
 func (x *trial) request(ctx context.Context, at target, show bool) (*http.Request, error) {
 	held := "0"
