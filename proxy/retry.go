@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"time"
@@ -15,6 +17,10 @@ const (
 	// its connection can be used again: what servers say of a refusal is short.
 	maxDiscard  = 64 << 10
 	discardTime = time.Second
+
+	// maxRefusal is more than an API says that answers 200 to a key that it refuses: Slack
+	// takes some 40 bytes.
+	maxRefusal = 4 << 10
 )
 
 // retry answers a refusal of an injected call: the secret is asked for again, past the
@@ -66,17 +72,41 @@ func refusal(resp *http.Response) (refused, forbidden bool) {
 }
 
 // Refusal is an answer by which an API refuses a credential with another status than 401 and
-// 403: the status, and a text that stands in the body.
+// 403: the status, and what stands in the body.
 type Refusal struct {
-	Status int // an error's
-	Says   string
+	Status int
+	Says   string // a text; the status is then an error's
+	// Members are what a body that is a JSON object has, among others: strings, numbers, true
+	// or false. Nil goes by Says.
+	Members map[string]any
+}
+
+// in reports whether body is that of the refusal.
+func (r Refusal) in(body []byte) bool {
+	if r.Members == nil {
+		return bytes.Contains(body, []byte(r.Says))
+	}
+	var object map[string]any
+	if json.Unmarshal(body, &object) != nil {
+		return false
+	}
+	for name, want := range r.Members {
+		if object[name] != want {
+			return false
+		}
+	}
+	return true
 }
 
 // refusedBy looks into an answer that may be one of the service's refusals. What it has read
-// is put back.
+// is put back. Of an answer that is no error it reads what is short, and says so, and is JSON:
+// nothing that streams waits for it.
 func (s *Service) refusedBy(resp *http.Response) bool {
 	if !slices.ContainsFunc(s.Refusals, func(r Refusal) bool { return r.Status == resp.StatusCode }) ||
 		resp.ContentLength > maxDiscard || resp.Header.Get("Content-Encoding") != "" {
+		return false
+	}
+	if resp.StatusCode < 400 && (resp.ContentLength <= 0 || resp.ContentLength > maxRefusal || !isJSON(resp.Header.Get("Content-Type"))) {
 		return false
 	}
 	body := resp.Body
@@ -89,9 +119,12 @@ func (s *Service) refusedBy(resp *http.Response) bool {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head), rest), body}
-	return slices.ContainsFunc(s.Refusals, func(r Refusal) bool {
-		return r.Status == resp.StatusCode && bytes.Contains(head, []byte(r.Says))
-	})
+	return slices.ContainsFunc(s.Refusals, func(r Refusal) bool { return r.Status == resp.StatusCode && r.in(head) })
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 // broken is the end of a body that broke off while it was read.

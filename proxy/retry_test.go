@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"agentvault/keyring"
 	"agentvault/proxy/event"
@@ -129,6 +130,7 @@ func TestRefusedCredential(t *testing.T) {
 func TestListedRefusal(t *testing.T) {
 	const a, b = "s3cret-value-a-0123456789", "s3cret-value-b-0123456789"
 	large := strings.Repeat("x", maxDiscard+1)
+	refusals := []Refusal{{Status: 400, Says: "API_KEY_INVALID"}, {Status: 200, Members: map[string]any{"ok": false, "error": "invalid_auth"}}}
 	for _, tt := range []struct {
 		name   string
 		status int
@@ -140,11 +142,18 @@ func TestListedRefusal(t *testing.T) {
 		{"the text alone", 404, "API_KEY_INVALID", a},
 		{"nothing", 400, "", a},
 		{"too much", 400, large + "API_KEY_INVALID", a},
+		{"members of an answer that is no error", 200, `{"ok":false, "error":"invalid_auth", "more":[1]}`, a + " " + b},
+		{"a member with another value", 200, `{"ok":false,"error":"channel_not_found"}`, a},
+		{"a member that is missing", 200, `{"error":"invalid_auth"}`, a},
+		{"the members further down", 200, `{"ok":true,"message":{"ok":false,"error":"invalid_auth"}}`, a},
+		{"a text with it", 200, `["ok", false, "error", "invalid_auth"]`, a},
+		{"members, and too much", 200, `{"ok":false,"error":"invalid_auth","x":"` + large[:maxRefusal] + `"}`, a},
+		{"members of a page", 200, `page{"ok":false,"error":"invalid_auth"}`, a},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			hits := ""
 			var s *session
-			s = start(t, options{change: func(s *Service) { s.Refusals = []Refusal{{400, "API_KEY_INVALID"}} }, handler: func(w http.ResponseWriter, r *http.Request) {
+			s = start(t, options{change: func(s *Service) { s.Refusals = refusals }, handler: func(w http.ResponseWriter, r *http.Request) {
 				value := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 				hits = strings.TrimPrefix(hits+" "+value, " ")
 				if value == b {
@@ -152,6 +161,9 @@ func TestListedRefusal(t *testing.T) {
 					return
 				}
 				s.secrets.set(valued(b))
+				if tt.status == 200 {
+					w.Header().Set("Content-Type", "application/json; charset=utf-8")
+				}
 				w.WriteHeader(tt.status)
 				_, _ = io.WriteString(w, tt.says)
 			}})
@@ -165,6 +177,34 @@ func TestListedRefusal(t *testing.T) {
 				t.Errorf("%d with %d bytes after %q, want %d with %d bytes after %q", resp.StatusCode, len(body), hits, status, len(text), tt.hits)
 			}
 		})
+	}
+}
+
+// Of an API that says with 200 that it refuses a key, no answer that streams waits for its end.
+func TestStreamOfAnAPIThatRefusesWithOK(t *testing.T) {
+	arrived := make(chan struct{})
+	s := start(t, options{change: func(s *Service) { s.Refusals = []Refusal{{Status: 200, Members: map[string]any{"ok": false}}} }, handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"ok":`)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-arrived:
+		case <-time.After(10 * time.Second):
+			t.Error("the beginning of the answer waits for its end")
+		}
+		_, _ = io.WriteString(w, `false}`)
+	}})
+	resp, err := s.client(1).Get(s.upstream.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	close(arrived)
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != `"ok":false}` {
+		t.Errorf("%q, %v", rest, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -55,7 +56,8 @@ type Entry struct {
 	IdentityHeaders map[string]string `toml:"identity_headers" json:"identity_headers,omitempty"`
 	IdentityJSON    map[string]any    `toml:"identity_json" json:"identity_json,omitempty"` // where 200 alone says nothing
 	// Refusals are answers by which the provider refuses a credential with another status
-	// than 401 and 403: "400 API_KEY_INVALID" is the status and a text in the body.
+	// than 401 and 403: "400 API_KEY_INVALID" is the status and a text in the body,
+	// `200 {"ok": false}` the status and members of the JSON object that the body is.
 	Refusals []string `toml:"refusals" json:"refusals,omitempty"`
 	// Read lists the operations that only read where that is more than GET and HEAD.
 	Read []string `toml:"read" json:"read,omitempty"`
@@ -271,21 +273,42 @@ func (ep EntryEndpoint) rules() ([]rule.Host, error) {
 
 // Refusal is one of Refusals.
 type Refusal struct {
-	Status int
-	Says   string
+	Status  int
+	Says    string
+	Members map[string]any // nil where Says decides
 }
 
 func (e Entry) refusals() ([]Refusal, error) {
 	var out []Refusal
 	for _, text := range e.Refusals {
 		status, says, _ := strings.Cut(text, " ")
-		n, err := strconv.Atoi(status)
-		if err != nil || n < 400 || n > 599 || says == "" {
-			return nil, fmt.Errorf("refusal %q: want a status of an error and a text", text)
+		r := Refusal{Says: says}
+		var err error
+		if strings.HasPrefix(says, "{") {
+			r.Says, err = "", json.Unmarshal([]byte(says), &r.Members)
 		}
-		out = append(out, Refusal{n, says})
+		if n, nerr := strconv.Atoi(status); nerr == nil {
+			r.Status = n
+		}
+		// An answer that is no error may hold any text for other reasons.
+		if err != nil || r.Says == "" && !plainMembers(r.Members) || r.Status > 599 || r.Status < 400 && (r.Status < 200 || r.Members == nil) {
+			return nil, fmt.Errorf("refusal %q: want a status, and a text of an error or members of a JSON object", text)
+		}
+		out = append(out, r)
 	}
 	return out, nil
+}
+
+// plainMembers reports whether there are members, and they are strings, numbers, true or false.
+func plainMembers(members map[string]any) bool {
+	for _, v := range members {
+		switch v.(type) {
+		case string, float64, bool:
+		default:
+			return false
+		}
+	}
+	return len(members) > 0
 }
 
 // Label is the label of a key, by its shape; "" where the catalogue cannot tell.

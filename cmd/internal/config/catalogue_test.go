@@ -329,3 +329,27 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		ok   bool
+	}{
+		{"400 API_KEY_INVALID", true},
+		{`200 {"ok": false, "error": "invalid_auth"}`, true},
+		{`403 {"code": 9}`, true},
+		{"200 invalid_auth", false}, // may stand in any answer
+		{"400", false},
+		{"400 {}", false},
+		{`200 {"ok": [false]}`, false},
+		{`200 {"ok": null}`, false},
+		{`200 {"ok": false`, false},
+		{"600 x", false},
+		{`101 {"ok": false}`, false},
+		{"x y", false},
+	} {
+		if got, err := (Entry{Refusals: []string{tt.text}}).refusals(); (err == nil) != tt.ok {
+			t.Errorf("%q: %+v, %v", tt.text, got, err)
+		}
+	}
+}
