@@ -93,7 +93,7 @@ read line
 	s.keys("agentvault run --unmatched ask -- ./agent", "Enter")
 	s.asks("GET api.example.test/users/1")
 	s.until("^] [o]nce [s]ession al[w]ays [d]eny", "? 1 held")
-	s.until("agentvault: inside tmux the agent can press keys too (tmux send-keys)")
+	s.until("agentvault: questions: inside tmux the agent can press the answer itself; deny holds")
 	if s.saw("/users/1") {
 		t.Error("the call went out before the answer")
 	}

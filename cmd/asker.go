@@ -234,7 +234,7 @@ func (a *asker) answer(key string) string {
 	case "w":
 		said = a.makeLast(q, what)
 	case "d":
-		a.close(q, proxy.Leave{Reason: "the human refused this call"})
+		a.close(q, proxy.Leave{Reason: event.Refused})
 	default:
 		return ""
 	}

@@ -56,6 +56,6 @@ func asks(c *config.Compiled) bool {
 // warnOfPresser says before the agent starts that what asks can be answered by it.
 func (l *live) warnOfPresser() {
 	if p, ok := findPresser(l.env); ok && asks(l.compiled) {
-		l.notice("%s; %s", p, presserHint)
+		l.notice("questions: inside %s the agent can press the answer itself; deny holds", p.name)
 	}
 }

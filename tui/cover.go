@@ -73,7 +73,7 @@ func (m *inspector) chosenToCover() (*Call, bool) {
 }
 
 func (m *inspector) coverHint() string {
-	if c, ok := m.chosenToCover(); !ok || m.cfg.Write == nil || c.Covered() || c.Phase == event.Note {
+	if c, ok := m.chosenToCover(); !ok || m.cfg.Write == nil || c.Covered() || c.Phase == event.Note || c.closed() {
 		return ""
 	}
 	return "c cover"
@@ -136,9 +136,8 @@ func (c *covering) keys() []piece {
 // lines is the TOML, and under it what went wrong.
 func (c *covering) lines(st *Styles, width int) []string {
 	var lines []string
-	for _, row := range strings.Split(c.toml, "\n") {
-		text := event.Escape(strings.ReplaceAll(strings.TrimRight(row, "\r"), "\t", "  "))
-		lines = append(lines, "  "+st.in(accent, left(text, width-4)))
+	for _, row := range tomlRows(c.toml, width-4) {
+		lines = append(lines, "  "+st.in(accent, row))
 	}
 	for _, row := range c.failed {
 		for _, line := range wrapWords(event.Escape(row), width-4, 3) {

@@ -25,10 +25,10 @@ type about struct {
 // detailLines says everything about one call: what, why, what was sent, how long each part
 // took, the TOML that would cover it, and the headers of both directions.
 func detailLines(st *Styles, c *Call, a about, now time.Time, width int) []string {
-	d := details{st: st, width: width}
-	d.title(c, now)
+	d := details{st: st, width: width, most: keepText}
+	whole := d.title(c, now)
 	d.say("why", why(c, a))
-	if c.Phase != event.Note {
+	if c.Phase != event.Note && !c.closed() {
 		d.say("sent", sent(c))
 	}
 	if c.Operation != "" {
@@ -41,7 +41,10 @@ func detailLines(st *Styles, c *Call, a about, now time.Time, width int) []strin
 		d.say("timing", timing(c, now))
 	}
 	d.cover(a.cover, a.may)
-	if c.Phase != event.Note {
+	if !whole {
+		d.say("address", c.URL())
+	}
+	if c.Phase != event.Note && c.Done { // it is counted at the end
 		d.say("size", fmtSize(c.Sent)+" sent, "+fmtSize(c.Received)+" received")
 	}
 	d.say("client", c.Client)
@@ -53,10 +56,12 @@ func detailLines(st *Styles, c *Call, a about, now time.Time, width int) []strin
 type details struct {
 	st    *Styles
 	width int
+	most  int // the lines that a text may take; 2 when 0
 	lines []string
 }
 
-func (d *details) title(c *Call, now time.Time) {
+// title is what the call is and what became of it; it says no where the address was cut.
+func (d *details) title(c *Call, now time.Time) (whole bool) {
 	end := fmtStatus(c.Status) + " in " + fmtDuration(c.Duration)
 	switch {
 	case c.Phase == event.Note:
@@ -67,18 +72,21 @@ func (d *details) title(c *Call, now time.Time) {
 		end = "under way for " + fmtDuration(c.elapsed(now).Truncate(time.Second))
 	}
 	if d.width < 60 { // no room for both on a row
+		address := c.place() + c.WithOperation(c.Path)
+		whole = cells(address) <= d.width-4
 		d.lines = append(d.lines, sides(d.st.in(strong, "  "+c.method()), d.st.in(c.mark().tone, end)+"  ", d.width),
 			"  "+d.st.in(strong, target(c.place(), c.WithOperation(c.Path), max(d.width-4, 1))))
-		return
+		return whole
 	}
 	method := "  " + c.method() + " "
 	room := d.width - cells(method) - cells(end) - 4
 	address := c.URL()
-	if cells(address) > room {
+	whole = cells(address) <= room
+	if !whole {
 		address = target(c.place(), c.WithOperation(c.Path), room)
 	}
-	m := c.mark()
-	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(m.tone, end)+"  ", d.width))
+	d.lines = append(d.lines, sides(d.st.in(strong, method+address), d.st.in(c.mark().tone, end)+"  ", d.width))
+	return whole
 }
 
 // heading is a title that is no call's.
@@ -86,17 +94,17 @@ func (d *details) heading(name, end string, t tone) {
 	d.lines = append(d.lines, sides(d.st.in(strong, "  "+name), d.st.in(t, end)+"  ", d.width))
 }
 
-// say adds a labelled text, on two lines at most; nothing where there is none.
-func (d *details) say(label, text string) { d.text(label, text, plain, 2) }
+// say adds a labelled text; nothing where there is none.
+func (d *details) say(label, text string) { d.text(label, text, plain) }
 
 // warn is say for what is worth a look.
-func (d *details) warn(label, text string) { d.text(label, "⚠ "+text, warning, 2) }
+func (d *details) warn(label, text string) { d.text(label, "⚠ "+text, warning) }
 
-func (d *details) text(label, text string, t tone, most int) {
+func (d *details) text(label, text string, t tone) {
 	if text == "" {
 		return
 	}
-	for i, line := range wrapWords(text, max(d.width-2-detailLabel-2, 8), most) {
+	for i, line := range wrapWords(text, max(d.width-2-detailLabel-2, 8), cmp.Or(d.most, 2)) {
 		name := ""
 		if i == 0 {
 			name = label
@@ -114,9 +122,8 @@ func (d *details) cover(toml string, may bool) {
 	if may {
 		keys = "c to add, y to copy  "
 	}
-	for _, row := range strings.Split(toml, "\n") {
-		text := event.Escape(strings.ReplaceAll(strings.TrimRight(row, "\r"), "\t", "  "))
-		line := "  " + d.st.in(quietly, left(label, detailLabel)) + d.st.in(accent, left(text, min(cells(text), max(d.width-2-detailLabel-2, 8))))
+	for _, row := range tomlRows(toml, d.width-2-detailLabel-2) {
+		line := "  " + d.st.in(quietly, left(label, detailLabel)) + d.st.in(accent, row)
 		if label != "" && cells(line)+3+cells(keys) <= d.width {
 			line = sides(line, d.st.in(quietly, keys), d.width)
 		}
@@ -125,21 +132,39 @@ func (d *details) cover(toml string, may bool) {
 	}
 }
 
+// tomlRows is a TOML text in rows of at most width cells, all of it: what is written must be seen.
+func tomlRows(toml string, width int) (rows []string) {
+	for line := range strings.SplitSeq(toml, "\n") {
+		text := event.Escape(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "  "))
+		if cells(text) <= width {
+			rows = append(rows, text)
+			continue
+		}
+		for i, part := range wrapWords(text, max(width-4, 8), len(text)) {
+			if i > 0 {
+				part = "    " + part
+			}
+			rows = append(rows, part)
+		}
+	}
+	return rows
+}
+
 // headers adds a line for each header. They are safe to draw: see looked.
 func (d *details) headers(c *Call, a about) {
-	if c.Phase == event.Note {
+	if c.Phase == event.Note || c.closed() {
 		return
 	}
 	if !a.headers {
 		if a.gone && c.Done {
-			d.text("headers", "not kept: those of the newest calls are, while somebody looks", quietly, 1)
+			d.text("headers", "not kept: those of the newest calls are, while somebody looks", quietly)
 		}
 		return
 	}
 	d.fields("request", a.head.Request)
 	d.fields("response", a.head.Response)
 	if a.head.More > 0 {
-		d.text("", "and "+strconv.Itoa(a.head.More)+" lines more, which are not kept", quietly, 1)
+		d.text("", "and "+strconv.Itoa(a.head.More)+" lines more, which are not kept", quietly)
 	}
 }
 
@@ -238,6 +263,9 @@ func timing(c *Call, now time.Time) string {
 		if !c.Done {
 			return "under way since " + clock(c.Time, now)
 		}
+		if c.Sent+c.Received > 0 {
+			return fmtDuration(c.Duration) + " in all"
+		}
 		return fmtDuration(c.Duration) + " in all; nothing was sent"
 	}
 	kept := ""
@@ -269,7 +297,12 @@ func endpointDetail(st *Styles, p *Endpoint, a about, width, height int) []strin
 		end += ", last " + fmtStatus(p.Status)
 	}
 	method := cmp.Or(p.Method, "—") + " "
-	d.heading(method+target(p.HostPort(), p.Template, max(width-cells(method)-cells(end)-6, 1)), end, m.tone)
+	if width < 60 { // no room for both on a row
+		d.heading(method, end, m.tone)
+		d.lines = append(d.lines, "  "+st.in(strong, target(p.HostPort(), p.Template, max(width-4, 1))))
+	} else {
+		d.heading(method+target(p.HostPort(), p.Template, max(width-cells(method)-cells(end)-6, 1)), end, m.tone)
+	}
 	c := p.asCall()
 	d.say("why", why(c, a))
 	switch p.Auth {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strings"
 	"time"
 
 	"agentvault/proxy/event"
@@ -119,8 +120,8 @@ func (p *Endpoint) judge(e event.Event, before event.Verdict) {
 	// call that is fine does not make another one unseen.
 	if alerting(e.Verdict) && e.Verdict != p.Alert {
 		p.Alert = e.Verdict
-		// Whoever let a held call go out has seen it.
-		p.Unread = before != event.Held || e.Verdict != event.Uncovered
+		// Whoever let a held call go out, or refused it, has seen it.
+		p.Unread = before != event.Held || e.Verdict == event.Denied && !strings.HasSuffix(e.Reason, event.Refused)
 	}
 	if e.Verdict != event.Held && !covered(&e) {
 		p.missed = true

@@ -31,7 +31,7 @@ func (m *inspector) helpLines(height int) []string {
 		if m.under && k[0] == "tab 1 2 3 4" {
 			k = [2]string{"tab, 1 2 3 4", "keys to the output and back; calls, endpoints, services, bypasses"}
 		}
-		lines = append(lines, "  "+st.in(accent, left(k[0], 14))+k[1])
+		lines = append(lines, "  "+st.in(accent, left(k[0], 14))+left(k[1], min(cells(k[1]), max(m.width-16, 1))))
 	}
 	lines = append(lines, "", "  "+st.in(accent, left("filter", 14))+"host:github status:4xx verdict:uncovered -method:get \"some text\"")
 	for _, text := range []string{"a field twice means either; * is anything, none no value", "fields: " + strings.Join(query.Fields(), " ")} {

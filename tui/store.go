@@ -54,7 +54,10 @@ func NewStore(template func(host, path string) string) *Store {
 // Apply folds one event. An event that was applied before changes nothing, so a backlog
 // may overlap with what follows it (a note excepted: it has no number).
 func (s *Store) Apply(e event.Event) {
-	folded := e.WithOperation(s.template(e.Host, e.Path))
+	folded := ""
+	if e.Path != "" { // a connection has none
+		folded = e.WithOperation(s.template(e.Host, e.Path))
+	}
 	e = harmless(e)
 	if s.first.IsZero() {
 		s.first = e.Time

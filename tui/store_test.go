@@ -207,11 +207,22 @@ func TestStoreReleasesHeldCalls(t *testing.T) {
 	if s.Count(event.Held) != 0 || s.Count(event.Uncovered) != 1 || len(s.Unread(nil)) != 0 || !s.Newest().Time.Equal(noon) {
 		t.Errorf("ended: %d held, %d uncovered, unread %v", s.Count(event.Held), s.Count(event.Uncovered), s.Unread(nil))
 	}
+	// The human's own no is not news to the human; one because nobody answered is.
+	for i, reason := range []string{event.Refused, "nobody answered within 1m0s"} {
+		held.Call, end.Call = uint64(i+2), uint64(i+2)
+		held.Path, end.Path = held.Path+"/y", held.Path+"/y"
+		end.Verdict, end.Code, end.Status, end.Reason = event.Denied, "held_and_refused", 403, "no service for this host; "+reason
+		s.Apply(held)
+		s.Apply(end)
+		if s.Count(event.Denied) != uint64(i+1) || len(s.Unread(nil)) != i {
+			t.Errorf("%s: %d denied, unread %v", reason, s.Count(event.Denied), s.Unread(nil))
+		}
+	}
 	// The same endpoint without a question: now it asks for a look.
-	for _, e := range call(2, time.Minute, event.Event{Method: "POST", Host: "a.test", Path: "/x", Verdict: event.Denied, Code: "held_and_refused"}) {
+	for _, e := range call(9, time.Minute, event.Event{Method: "POST", Host: "a.test", Path: "/x", Verdict: event.Denied}) {
 		s.Apply(e)
 	}
-	if len(s.Unread(nil)) != 1 {
+	if len(s.Unread(nil)) != 2 {
 		t.Error("a refused call asks for no look")
 	}
 }

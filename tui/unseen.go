@@ -56,7 +56,7 @@ const (
 func unseenLines(st *Styles, width, height int) []string {
 	var lines []string
 	for _, text := range []string{unseenHere, unseenElsewhere} {
-		for _, line := range wrapWords(text, max(width-4, 8), 4) {
+		for _, line := range wrapWords(text, max(width-4, 8), 5) {
 			lines = append(lines, "  "+st.in(quietly, line))
 		}
 	}

@@ -33,6 +33,9 @@ const (
 	Failed    Verdict = "failed"    // covered or not, it did not get through
 )
 
+// Refused ends the Reason of a call that the human was asked about and said no to.
+const Refused = "the human refused this call"
+
 // State is where a secret stands in its life: what is refreshed, rotated or out of reach.
 type State string
 

@@ -304,8 +304,11 @@ func (s *suggesting) unique(name string) string {
 	}
 }
 
+// nameMost leaves room for a number behind it: a file takes names of at most 64 bytes.
+const nameMost = 48
+
 // nameOf makes a service's name of a host: api.linear.app is linear, telemetry.example.com
-// is telemetry-example, 10.0.0.5:8443 is host-10-0-0-5-8443.
+// is telemetry-example, 10.0.0.5:8443 is host-10-0-0-5-8443. Of a long one the end stays.
 func nameOf(host string, port int) string {
 	labels := strings.Split(host, ".")
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -319,6 +322,9 @@ func nameOf(host string, port int) string {
 	if port != 0 && port != rule.DefaultPort && port != 80 {
 		labels = append(labels, strconv.Itoa(port))
 	}
+	for len(labels) > 1 && len(strings.Join(labels, "-")) > nameMost {
+		labels = labels[1:]
+	}
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
@@ -326,7 +332,7 @@ func nameOf(host string, port int) string {
 		}
 		return '-'
 	}, strings.ToLower(strings.Join(labels, "-")))
-	if name = strings.Trim(name, "-"); name == "" {
+	if name = strings.Trim(name[:min(len(name), nameMost)], "-"); name == "" {
 		return "service"
 	}
 	if name[0] >= '0' && name[0] <= '9' {

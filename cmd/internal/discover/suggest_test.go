@@ -204,3 +204,17 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+// A file takes no longer names than 64 bytes; of a long host the end is what says whose it is.
+func TestNameOfALongHost(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for host, want := range map[string]string{
+		"api.linear.app":                     "linear",
+		"x." + long + ".some.region.acme.io": "some-region-acme",
+		long + ".test":                       long[:nameMost],
+	} {
+		if got := nameOf(host, 0); got != want {
+			t.Errorf("%s: got %q, want %q", host, got, want)
+		}
+	}
+}
