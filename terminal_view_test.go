@@ -88,6 +88,27 @@ read line
 	s.over("2 calls · 2 injected")
 }
 
+// An agent that ends under the inspector leaves it standing: it says so, and the end of the session
+// comes when it is left.
+func TestInspectorOutlivesTheAgent(t *testing.T) {
+	s := newAskScreen(t, `
+$agent get https://shop.example.test/account
+until [ -e end ]; do sleep 0.05; done
+exit 3
+`)
+	s.keys("agentvault run -- ./agent; echo status $?", "Enter")
+	s.until("◆ 1 call")
+	s.keys("C-]", "v")
+	s.until("q back", "live")
+	write(t, filepath.Join(s.dir, "end"), "")
+	s.until("the agent has ended; ^] or q goes back", "ended")
+	s.keys("Enter")
+	s.until("why      no service for this host", "q back")
+	s.keys("q")
+	s.over("1 call · ", "status 3")
+	s.restored()
+}
+
 // What the proxy could not look into has a page of its own, in words, and the page says what
 // nobody watches.
 func TestInspectorShowsWhatIsUnseen(t *testing.T) {

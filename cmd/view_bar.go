@@ -202,10 +202,20 @@ func (l *live) legible(f *footer) bool {
 	return err == nil && f.broken == nil && height >= margin.MinHeight && f.foot.Question.Height(width)+1 <= height/2
 }
 
-// inspect runs the inspector on what the footer knows, and on what comes meanwhile.
+// inspect runs the inspector on what the footer knows, and on what comes meanwhile. It stays
+// when the agent ends: somebody is looking.
 func (l *live) inspect(ctx context.Context, f *footer) error {
 	sub := l.bus.Subscribe(viewBuffer)
 	defer sub.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func(ended <-chan struct{}) {
+		select {
+		case <-ended:
+			sub.Close()
+		case <-ctx.Done():
+		}
+	}(l.child.Load().Done())
 	f.mu.Lock()
 	store := f.foot.Store.Copy()
 	f.mu.Unlock()

@@ -165,6 +165,9 @@ func (m *inspector) take(b batchMsg) tea.Cmd {
 	m.now = m.latest(b.events)
 	if b.ended {
 		m.ended = true
+		if m.cfg.Answer != nil {
+			m.notice = "the agent has ended; " + hotkey + " or q goes back to its screen"
+		}
 		return nil
 	}
 	return m.wait()

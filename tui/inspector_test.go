@@ -312,6 +312,21 @@ func TestEndedAndDropped(t *testing.T) {
 
 // Whatever an event says, and whatever the TOML does, the screen holds no control but our
 // own SGR and line ends.
+// Under an agent that has ended the view stays, and says so until the next key.
+func TestAgentEnds(t *testing.T) {
+	m := newTestInspector(80, 24)
+	m.cfg.Answer = func(string) string { return "" }
+	press(m, "enter")
+	m.Update(batchMsg{ended: true})
+	if view := m.View(); !strings.Contains(view, "the agent has ended; ^] or q goes back") || !strings.Contains(view, " ended ") {
+		t.Errorf("nothing says so:\n%s", view)
+	}
+	press(m, "j")
+	if view := m.View(); strings.Contains(view, "the agent has ended") || !strings.Contains(view, " ended ") || !strings.Contains(view, "^]/q back") {
+		t.Errorf("after a key:\n%s", view)
+	}
+}
+
 func FuzzViewIsHarmless(f *testing.F) {
 	f.Add("api.test", "/a\x1b[2J", "why\x07", "\x9b31m", "svc\r\n", "toml\x1b]0;x\x07")
 	f.Add("\u202e.test", "/\u200b\x00", "\x7f", "\xff\xfe", "日本", "a\tb\nc")
