@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/session"
@@ -104,6 +106,19 @@ func report(w io.Writer, err error) {
 			fmt.Fprintf(w, "agentvault: hint: %s\n", printable(line))
 		}
 	}
+}
+
+// startError says what helps with a command that did not start.
+func startError(err error, argv []string) error {
+	switch {
+	case errors.Is(err, session.ErrNotFound) && argv[0] != "" && filepath.Base(argv[0]) == argv[0]:
+		return withHint(err, "it was looked for in PATH; what only a shell knows is run by one: sh -c %s", shellWord(strings.Join(argv, " ")))
+	case errors.Is(err, session.ErrNotExecutable) && errors.Is(err, fs.ErrNotExist):
+		return withHint(err, "the interpreter that its first line names is not there")
+	case errors.Is(err, syscall.ENOEXEC):
+		return withHint(err, "it is a program for another system, or a script without a first line such as #!/bin/sh")
+	}
+	return err
 }
 
 func printable(s string) string { return event.Escape(s) }

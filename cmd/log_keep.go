@@ -16,7 +16,9 @@ func (l *live) openLog(o sessionOptions) (err error) {
 	dir, path := l.env.stateDir(), o.logPath
 	switch {
 	case path != "":
-		l.log, err = event.CreateLog(path)
+		if l.log, err = event.CreateLog(path); err != nil {
+			return &configError{withHint(fmt.Errorf("--log %s: %w", path, unwrapPath(err)), "name a file that is not there yet, in a folder that is")}
+		}
 	case dir == "":
 		return checkLogFolder(l.env)
 	default:

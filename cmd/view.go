@@ -82,7 +82,7 @@ func (l *live) start(o session.Options) (*session.Child, error) {
 	o.Argv, o.Dir, o.Relay = l.argv, l.env.Dir, endGrace
 	child, err := session.Start(o)
 	if err != nil {
-		return nil, err
+		return nil, startError(err, o.Argv)
 	}
 	l.child.Store(child)
 	l.owner.Store(session.NewOwner(child.Pid()))
