@@ -85,14 +85,17 @@ func exitStatus(err error) int {
 // report prints err, every error of a joined one on lines of its own, each with its
 // remedy. Text from outside is made harmless for the terminal.
 func report(w io.Writer, err error) {
-	var own status
-	if err == nil || errors.As(err, &own) {
+	if err == nil {
 		return
 	}
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
 			report(w, e)
 		}
+		return
+	}
+	var own status
+	if errors.As(err, &own) {
 		return
 	}
 	if file, ok := err.(*configError); ok {

@@ -22,10 +22,9 @@ func (l *live) openLog(o sessionOptions) (err error) {
 	case dir == "":
 		return checkLogFolder(l.env)
 	default:
-		l.log, err = event.OpenLog(l.env.sessionsDir(), l.id)
-	}
-	if err != nil {
-		return err
+		if l.log, err = event.OpenLog(l.env.sessionsDir(), l.id); err != nil {
+			return withHint(err, "make the folder writable, or have the log elsewhere: --log FILE")
+		}
 	}
 	if k := l.compiled.Keeping; k.PartMiB > 0 {
 		l.log.SetPart(k.PartMiB<<20, l.partFull)

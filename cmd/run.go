@@ -143,7 +143,9 @@ func runWith(ctx context.Context, env Env, o sessionOptions, show view, after fu
 	_ = l.proxy.Finish()
 	l.release(after == nil)
 	if after != nil {
-		if err := after(l); err != nil {
+		if err := after(l); err != nil && code == 0 {
+			return err
+		} else if err != nil { // the child's own status tells more
 			return errors.Join(err, status(code))
 		}
 	} else {

@@ -114,6 +114,19 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
+// A working directory that was removed is no reason not to find what PATH names.
+func TestStartWhereNothingIs(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Skip(err) // some systems keep a folder that is in use
+	}
+	c, err := Start(Options{Argv: []string{"sh", "-c", "exit 3"}, Env: []string{"PATH=" + os.Getenv("PATH")}, Mode: Group})
+	if err != nil || c.Wait() != 3 {
+		t.Errorf("got %v", err)
+	}
+}
+
 // alive says whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()

@@ -40,15 +40,12 @@ func lookPath(name, dir string, env []string) (string, error) {
 	}
 	denied := false
 	for _, folder := range filepath.SplitList(searchPath(env)) {
-		// An empty element means the working directory. The user's PATH says so.
-		path, err := filepath.Abs(filepath.Join(dir, name))
-		if filepath.IsAbs(folder) {
-			path = filepath.Join(folder, name)
-		} else if folder != "" {
-			path, err = filepath.Abs(filepath.Join(dir, folder, name))
-		}
-		if err != nil {
-			continue
+		path := filepath.Join(folder, name)
+		if !filepath.IsAbs(folder) { // an empty element means the working directory: the user's PATH says so
+			var err error
+			if path, err = filepath.Abs(filepath.Join(dir, folder, name)); err != nil {
+				continue // the working directory is gone
+			}
 		}
 		switch err := executable(path); {
 		case err == nil:
