@@ -57,17 +57,17 @@ func TestCloseOverwrites(t *testing.T) {
 			r.missed(ref, old.Value)
 		}
 		get(func(context.Context) (Item, error) {
-			return Item{Value: NewSecret([]byte("has ended")), Expires: time.Now().Add(-time.Second)}, nil
+			return Item{Value: NewSecret([]byte("s3cret that has ended")), Expires: time.Now().Add(-time.Second)}, nil
 		})
 		get(func(context.Context) (Item, error) {
-			return Item{Value: NewSecret([]byte("beside an error"))}, ErrDenied
+			return Item{Value: NewSecret([]byte("s3cret beside an error"))}, ErrDenied
 		})
 		get(value("previous"))
 		get(value("current"))
 		w.mu.Lock()
 		w.give = func(context.Context) (Item, error) { // deaf, and too late
 			time.Sleep(time.Minute)
-			return Item{Value: NewSecret([]byte("too late"))}, nil
+			return Item{Value: NewSecret([]byte("s3cret too late"))}, nil
 		}
 		w.mu.Unlock()
 		go func() { _, _, _ = r.Refresh(context.Background(), ref) }()
