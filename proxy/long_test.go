@@ -13,7 +13,7 @@ import (
 
 // long is how long the exchanges of TestLong take. The ordinary run leaves them out:
 //
-//	go test ./proxy -run TestLong -long 1h -timeout 2h
+//	go test ./proxy -run TestLong -long 1h -parallel 10 -timeout 2h
 var long = flag.Duration("long", 0, "how long TestLong keeps its exchanges open")
 
 // Nothing on the way cuts off what takes long: neither what is busy nor what is silent.
