@@ -352,7 +352,7 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // finds GLOB PATTERN: some file of the glob, below the work folder, has a matching line. It is
-// waited for, since a running session writes a call's end when its client has the answer already.
+// waited for: a running session may write a call's end when its client has the answer already.
 func finds(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)

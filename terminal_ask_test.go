@@ -59,7 +59,8 @@ func asked(now, what string) bool {
 
 // answer presses the hotkey and a key once the question counts as seen, as people do: again
 // when nothing comes of it. On a machine that is busy enough both keys arrive at once, and count
-// as pasted.
+// as pasted. It is not soon pressed again: an answer that was taken must be seen before, or the
+// next question would get the second one.
 func (s *askScreen) answer(key string) {
 	s.t.Helper()
 	time.Sleep(time.Second) // at least: twice the time that a question has to be looked at
@@ -71,7 +72,7 @@ func (s *askScreen) answer(key string) {
 					s.keys("C-]")
 					time.Sleep(500 * time.Millisecond)
 					s.keys(key)
-					again = time.Now().Add(3 * time.Second)
+					again = time.Now().Add(10 * time.Second)
 				}
 				return false
 			}

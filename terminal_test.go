@@ -176,7 +176,7 @@ func TestTerminalIsPutBack(t *testing.T) {
 			}
 			all := strings.Fields(string(pids))
 			pid := all[map[string]int{"child": 0, "agentvault": 1}[target]]
-			if out, err := exec.Command("kill", "-"+signal, pid).CombinedOutput(); err != nil {
+			if out, err := exec.Command("sh", "-c", "kill -"+signal+" "+pid).CombinedOutput(); err != nil {
 				t.Fatalf("%v %s", err, out)
 			}
 			s.over("nothing went through the proxy")

@@ -73,7 +73,7 @@ func TestPanicClearsUp(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 			deadline := time.Now().Add(10 * time.Second)
-			for exec.Command("kill", "-0", strconv.Itoa(pid)).Run() == nil {
+			for exec.Command("sh", "-c", "kill -0 "+strconv.Itoa(pid)).Run() == nil {
 				if time.Now().After(deadline) {
 					t.Fatal("the child is still there")
 				}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -334,17 +335,16 @@ func (s *session) tls(target, sni string, protocols ...string) *tls.Conn {
 	return tc
 }
 
-// request writes a raw request into a tunnel and reads the answer's head.
+// request writes a raw request into a tunnel and reads the answer's head, which may come before
+// all was written, and end the writing.
 func (s *session) request(c net.Conn, text string) (*http.Response, *bufio.Reader) {
 	s.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		s.t.Fatal(err)
-	}
+	_, written := io.WriteString(c, text)
 	b := bufio.NewReader(c)
 	method, _, _ := strings.Cut(text, " ")
 	resp, err := http.ReadResponse(b, &http.Request{Method: method})
 	if err != nil {
-		s.t.Fatal(err)
+		s.t.Fatal(errors.Join(err, written))
 	}
 	return resp, b
 }

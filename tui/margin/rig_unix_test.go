@@ -84,7 +84,7 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 		t.Fatal(err)
 	}
 	r.cmd = exec.Command(argv[0], argv[1:]...)
-	r.cmd.Env = append(os.Environ(), "TERM=xterm-256color", "PS1=$ ", "HISTFILE=", "LESS=", "VIMINIT=set nocompatible noswapfile viminfo=", "LC_ALL=C.UTF-8")
+	r.cmd.Env = childEnv(t)
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = slave, slave, slave
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := r.cmd.Start(); err != nil {
@@ -108,6 +108,12 @@ func newRig(t *testing.T, cols, height int, argv ...string) *rig {
 		outer.Close()
 	})
 	return r
+}
+
+// childEnv is an environment in which programs are as they come: not as somebody has set them up.
+func childEnv(t *testing.T) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TERM=xterm-256color", "PS1=$ ", "HISTFILE=",
+		"VIMINIT=set nocompatible noswapfile viminfo=", "LC_ALL=C.UTF-8"}
 }
 
 // show feeds the emulator, as a terminal would.

@@ -134,7 +134,7 @@ func TestLess(t *testing.T) {
 
 func TestVim(t *testing.T) {
 	name := textFile(t)
-	r := newRig(t, 120, 14, "vim", "-u", "NONE", name)
+	r := newRig(t, 120, 14, "vim", "-u", "NONE", "--cmd", "set shortmess=tT", name) // a name of any length fits
 	r.until("the file and our row", func(l []string) bool { return l[11] == "line 12 漢字" && l[13] == "BAR" })
 	r.typeIn("\x06")
 	r.untilShown("line 20")

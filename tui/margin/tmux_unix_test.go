@@ -84,6 +84,7 @@ func demo(child string) int {
 type tmux struct {
 	t    *testing.T
 	sock string
+	env  []string
 }
 
 func newTmux(t *testing.T, cols, height int, child string, needs ...string) *tmux {
@@ -97,19 +98,24 @@ func newTmux(t *testing.T, cols, height int, child string, needs ...string) *tmu
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &tmux{t: t, sock: fmt.Sprintf("avmargin%d-%x", os.Getpid(), rand.Uint32())}
-	t.Setenv("MARGIN_CHILD", "")
-	t.Cleanup(func() { exec.Command("tmux", "-L", x.sock, "kill-server").Run() })
-	x.do("new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(height), "-e", "LC_ALL=C.UTF-8", "-e", "LESS=", "sh")
+	x := &tmux{t: t, sock: fmt.Sprintf("avmargin%d-%x", os.Getpid(), rand.Uint32()), env: childEnv(t)}
+	t.Cleanup(func() { x.command("kill-server").Run() })
+	x.do("new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(height), "sh")
 	x.do("set", "-g", "window-size", "manual")
 	x.until("the shell", func() bool { return x.line(0) != "" })
 	x.do("send-keys", "MARGIN_CHILD='"+child+"' "+self, "Enter")
 	return x
 }
 
+func (x *tmux) command(args ...string) *exec.Cmd {
+	c := exec.Command("tmux", append([]string{"-L", x.sock, "-f", "/dev/null"}, args...)...)
+	c.Env = x.env
+	return c
+}
+
 func (x *tmux) do(args ...string) string {
 	x.t.Helper()
-	out, err := exec.Command("tmux", append([]string{"-L", x.sock, "-f", "/dev/null"}, args...)...).CombinedOutput()
+	out, err := x.command(args...).CombinedOutput()
 	if err != nil {
 		x.t.Fatalf("tmux %q: %v\n%s", args, err, out)
 	}
@@ -171,9 +177,10 @@ func TestTmuxBash(t *testing.T) {
 	}
 	x.do("send-keys", "C-]", "d")
 	x.untilBar(14, 4, "200000", "finished", "$")
-	if lines := x.lines(); !slices.Equal(lines[10:], []string{"dock 1", "dock 2", "dock 3", "BAR"}) {
-		t.Errorf("with the dock: %q", lines)
-	}
+	x.until("the dock", func() bool {
+		lines := x.lines()
+		return len(lines) == 14 && slices.Equal(lines[10:], []string{"dock 1", "dock 2", "dock 3", "BAR"})
+	})
 	x.do("send-keys", "C-]", "d")
 	x.untilBar(14, 1, "finished", "$")
 	for _, size := range [][2]int{{80, 20}, {60, 10}, {100, 14}} {
@@ -210,14 +217,14 @@ func TestTmuxInspector(t *testing.T) {
 		quit           string
 	}{
 		{"vim", "vim -u NONE -N +20 " + name, func(x *tmux) bool {
-			return x.line(13) == "line 20 漢字" && stdstrings.Contains(x.line(14), "100L") && x.ask("#{cursor_x},#{cursor_y}") == "0,13"
+			return x.line(13) == "line 20 漢字" && stdstrings.Contains(x.line(14), "100L") && x.ask("#{cursor_x},#{cursor_y} #{cursor_flag}") == "0,13 1"
 		}, "", ":q!"},
 		{"less", "less -PsREADY +20 " + name, func(x *tmux) bool {
-			return x.line(0) == "line 20 漢字" && x.line(14) == "READY" && x.ask("#{cursor_x},#{cursor_y}") == "5,14"
+			return x.line(0) == "line 20 漢字" && x.line(14) == "READY" && x.ask("#{cursor_x},#{cursor_y} #{cursor_flag}") == "5,14 1"
 		}, "READY", "q"},
 		{"bash", plainBash, func(x *tmux) bool {
 			y, _ := strconv.Atoi(x.ask("#{cursor_y}"))
-			return stdstrings.HasSuffix(x.line(y), "$")
+			return stdstrings.HasSuffix(x.line(y), "$") && x.ask("#{cursor_x} #{cursor_flag}") == "2 1"
 		}, "", "exit"},
 		{"htop", "htop", func(x *tmux) bool { return stdstrings.Contains(x.line(14), "F10") }, "F10", "q"},
 	}

@@ -54,9 +54,14 @@ type Ledger struct{ path string }
 // NewLedger is the ledger of the logs in dir.
 func NewLedger(dir string) *Ledger { return &Ledger{filepath.Join(dir, ledgerName)} }
 
-// ledgerWait is how long a lock is waited for. Whoever holds it that long is none of ours, and
-// must not keep a session from starting.
-const ledgerWait = time.Second
+const (
+	// ledgerWait is how long a lock is waited for. Whoever holds it that long is none of ours,
+	// and must not keep a session from starting.
+	ledgerWait = time.Second
+	// ledgerTries are made at least, so that a machine that stood still for a while is not
+	// taken for somebody who holds the lock.
+	ledgerTries = 100
+)
 
 // Append adds an entry; its Prev is set here.
 func (l *Ledger) Append(e Entry) (err error) {
@@ -70,14 +75,16 @@ func (l *Ledger) Append(e Entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }() // which unlocks it
-	for begun := time.Now(); ; time.Sleep(2 * time.Millisecond) {
+	begun := time.Now()
+	for tries := 1; ; tries++ {
 		err := filelock.Try(f)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, filelock.ErrHeld) || time.Since(begun) > ledgerWait {
+		if !errors.Is(err, filelock.ErrHeld) || tries >= ledgerTries && time.Since(begun) > ledgerWait {
 			return err
 		}
+		time.Sleep(2 * time.Millisecond)
 	}
 	last, torn, err := lastLine(f)
 	if err != nil {

@@ -103,7 +103,7 @@ func TestNodeUnaffected(t *testing.T) {
 		{"own dispatcher", []string{"node", "-e", ownDispatcher}, vars, "own\n"},
 		{"no proxy", []string{"node", "-p", "fetch.toString().includes('installDispatcher')"},
 			append(cleanEnv(t), "NODE_OPTIONS=--require="+files.NodeShim), "false\n"},
-		{"npm", []string{"npm", "view", "left", "version", "--registry", "https://npm.example.test/"}, vars, "9.9.9\n"},
+		{"npm", []string{"npm", "view", "left", "version", "--registry", "https://npm.example.test/"}, append(vars, "npm_config_update_notifier=false"), "9.9.9\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
