@@ -14,6 +14,7 @@ import (
 	"agentvault/cmd/internal/discover"
 	"agentvault/cmd/internal/scan"
 	"agentvault/keyring"
+	"agentvault/proxy/rule"
 )
 
 // adoption moves what the child sent as credentials of its own into a store. It runs when
@@ -105,7 +106,7 @@ func signedBySomebody(s discover.Suggestion) string {
 func seenAt(c *adopt.Candidate, hosts []string) []string {
 	var out []string
 	for _, p := range c.Places {
-		secure := p.Scheme == "https" || p.Scheme == "wss" || isLoopbackHost(p.Host)
+		secure := p.Scheme == "https" || p.Scheme == "wss" || rule.IsLoopback(p.Host)
 		if place := discover.PlaceOf(p.Host, p.Port); secure && slices.Contains(hosts, place) && !slices.Contains(out, place) {
 			out = append(out, place)
 		}

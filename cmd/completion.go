@@ -132,7 +132,7 @@ func flagValues(env Env, flag string) []string {
 	case "ui":
 		return slices.Clone(uis)
 	case "unmatched":
-		return slices.Clone(policies)
+		return config.Policies()
 	case "from":
 		return sessionNames(env)
 	case "from-catalogue":

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -69,7 +68,7 @@ func (e *explanation) covered() bool {
 	} else {
 		e.row("allowed", "by %q, %s", e.match.Rule, rulePos(s, "allow", endpoint.Rule.Allow, e.match.Rule))
 	}
-	if isLoopbackHost(e.host) {
+	if rule.IsLoopback(e.host) {
 		e.row("note", "most clients never send calls for %s to a proxy, whatever the rules say", e.host)
 	}
 	if compiled.Secret.IsZero() {
@@ -80,7 +79,7 @@ func (e *explanation) covered() bool {
 		e.row("asks", "the call waits for your answer, because ask names it")
 	}
 	e.credential(compiled, endpoint)
-	if e.plain && !(compiled.Insecure && isLoopbackHost(e.host)) {
+	if e.plain && !(compiled.Insecure && rule.IsLoopback(e.host)) {
 		e.row("refused", "a credential is never sent over plain HTTP, except with insecure = true to this machine")
 		return false
 	}
@@ -164,11 +163,6 @@ func join(list []string, none string) string {
 		return none
 	}
 	return strings.Join(list, ", ")
-}
-
-func isLoopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // cover is the TOML that would cover the call, where a rule is all that it lacks.

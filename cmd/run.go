@@ -13,16 +13,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"agentvault/cmd/internal/config"
 	"agentvault/cmd/internal/session"
 )
 
 // A child that was asked to end has this long to save its work before it is killed.
 const endGrace = 5 * time.Second
 
-var (
-	policies = []string{"allow", "warn", "ask", "deny"}
-	uis      = []string{"auto", "bar", "dock", "split", "panel", "off"}
-)
+var uis = []string{"auto", "bar", "dock", "split", "panel", "off"}
 
 func newRunCommand(env Env) *cli.Command {
 	return &cli.Command{
@@ -34,7 +32,7 @@ keys, and puts the real credential into each request that a service in
 agentvault.toml covers. Everything of the session is gone when COMMAND ends, and its
 exit status is agentvault's.`,
 		Flags: append(sessionFlags(),
-			&cli.StringFlag{Name: "unmatched", Usage: "`POLICY` for calls that no service covers: " + strings.Join(policies, ", ")}),
+			&cli.StringFlag{Name: "unmatched", Usage: "`POLICY` for calls that no service covers: " + strings.Join(config.Policies(), ", ")}),
 		Action: func(c *cli.Context) error {
 			o, err := sessionFlagValues(env, c)
 			if err != nil {
@@ -66,8 +64,8 @@ func sessionFlagValues(env Env, c *cli.Context) (sessionOptions, error) {
 		configPath: c.String("config"), unmatched: c.String("unmatched"), logPath: c.String("log"), ui: c.String("ui"),
 		passEnv: c.StringSlice("pass-env"), lazy: c.Bool("lazy"), passphraseFD: c.Int("passphrase-fd"), trusted: approver(env),
 	}
-	if o.unmatched != "" && !slices.Contains(policies, o.unmatched) {
-		return o, usagef("", "--unmatched %q: unknown policy (one of: %s)", o.unmatched, strings.Join(policies, ", "))
+	if o.unmatched != "" && !slices.Contains(config.Policies(), o.unmatched) {
+		return o, usagef("", "--unmatched %q: unknown policy (one of: %s)", o.unmatched, strings.Join(config.Policies(), ", "))
 	}
 	if err := checkUI(o.ui); err != nil {
 		return o, err

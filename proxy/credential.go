@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -78,7 +77,7 @@ func (x *exchange) credential(out *http.Request) (Answer, event.Verdict) {
 	if a, refused := x.copies(x.found, "request"); refused {
 		return a, event.Denied
 	}
-	if !x.tunnel.secure && !(s.Insecure && isLoopback(x.tunnel.host)) {
+	if !x.tunnel.secure && !(s.Insecure && rule.IsLoopback(x.tunnel.host)) {
 		return Answer{Status: http.StatusForbidden, Code: CodeInsecure, Service: s.Name,
 			Message: "a credential is never sent over plain HTTP",
 			Help:    "use https; for a server on this machine the human can set insecure = true on the service and address it as localhost"}, event.Denied
@@ -296,11 +295,4 @@ func places(found []inject.Found) string {
 		names = append(names, f.Where)
 	}
 	return strings.Join(names, ", ")
-}
-
-// isLoopback is by name: whoever can write the hosts file owns the machine already, but
-// a DNS answer must not make a host "local".
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }

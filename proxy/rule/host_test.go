@@ -143,3 +143,14 @@ func FuzzParseHost(f *testing.F) {
 		}
 	})
 }
+
+func TestIsLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
+		"app.localhost": false, "localhost.example.test": false, "10.0.0.1": false, "::ffff:10.0.0.1": false, "": false,
+	} {
+		if got := IsLoopback(host); got != want {
+			t.Errorf("IsLoopback(%q) is %v", host, got)
+		}
+	}
+}

@@ -129,3 +129,11 @@ func checkLabel(label string) (string, error) {
 	}
 	return label, nil
 }
+
+// IsLoopback reports whether a canonical name is this machine's own. It goes by the name:
+// whoever can write the hosts file owns the machine already, but a DNS answer must not make a
+// host "local".
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}

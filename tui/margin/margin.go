@@ -17,7 +17,6 @@
 package margin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -90,16 +89,6 @@ type Config struct {
 
 // MinHeight is the terminal height below which no row is taken from the child.
 const MinHeight = 6
-
-// Run shares the terminal until the child's side of the PTY is closed (nil), ctx ends (its
-// error) or a goroutine of ours fails. It is New and Terminal.Run in one.
-func Run(ctx context.Context, c Config) error {
-	t, err := New(c)
-	if err != nil {
-		return err
-	}
-	return t.Run(ctx)
-}
 
 func (c Config) withDefaults() (Config, error) {
 	if c.In == nil || c.Out == nil || c.PTY == nil || c.Rows == nil {

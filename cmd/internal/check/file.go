@@ -144,7 +144,7 @@ func isHTTP(origin string) bool {
 // inClear reports plain HTTP that leaves this machine.
 func inClear(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && u.Scheme == "http" && !isLoopback(u.Hostname())
+	return err == nil && u.Scheme == "http" && !rule.IsLoopback(u.Hostname())
 }
 
 // wide tells where an agent can have the secret written down as content. Named fields are

@@ -18,7 +18,7 @@ func (c *checker) reached(s *config.Service, compiled *config.CompiledService) {
 		case PastProxy(c.Compiled.NoProxy, h.Name) != "":
 			c.add(h.pos, Warning, Bypassed, "take the entry out of no_proxy",
 				"service %q: %s is in no_proxy (%s), so its calls do not come through the proxy", s.Name, place(h.Host), PastProxy(c.Compiled.NoProxy, h.Name))
-		case isLoopback(h.Name):
+		case rule.IsLoopback(h.Name):
 			c.add(h.pos, Info, Bypassed, "let the service have a name of its own, for instance in the hosts file",
 				"service %q: most clients never send calls for %s to a proxy", s.Name, h.Name)
 		default:
@@ -113,11 +113,6 @@ func example(pattern string, depth int) string {
 func place(h rule.Host) rule.Host {
 	h.Path = ""
 	return h
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // within reports whether every place that inner names is named by outer; paths take no part.

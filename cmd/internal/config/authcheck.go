@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -116,7 +115,7 @@ func (a *Auth) tokenHost() (rule.Host, error) {
 	text := u.Host
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && rule.IsLoopback(u.Hostname()):
 		if u.Port() == "" {
 			text += ":80"
 		}
@@ -153,10 +152,4 @@ func (a *Auth) checkGitHubApp() error {
 		}
 	}
 	return nil
-}
-
-// isLoopback is by name, as the proxy sees it: a DNS answer must not make a host "local".
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

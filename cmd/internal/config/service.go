@@ -206,7 +206,7 @@ func (n node) chooseKey(s *Service, points []point) {
 func (n node) checkInsecure(s *Service, points []point) {
 	for _, p := range points {
 		for _, h := range p.hosts {
-			if s.Insecure && (h.Wildcard || !isLoopback(h.Name)) {
+			if s.Insecure && (h.Wildcard || !rule.IsLoopback(h.Name)) {
 				n.doc.add(s.At("insecure"), "leave insecure out, and let the agent use https",
 					"%sinsecure: %s is not on this machine; a credential goes over plain HTTP to localhost and loopback addresses only", n.subject, h)
 				return

@@ -259,16 +259,11 @@ func (s *suggesting) complete(p *suggested) {
 // plain says what becomes of a credential over plain HTTP: the proxy adds it on loopback
 // only, and there only when it is told to.
 func (p *suggested) plain() {
-	if isLoopback(p.Host) {
+	if rule.IsLoopback(p.Host) {
 		p.Insecure = true
 		return
 	}
 	p.Auth, p.Use, p.Secret = "none", "", ""
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }
 
 // strongest gives the kind of credential that most calls carried. A cookie is what is

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -49,7 +48,7 @@ func (x *trial) target() (target, error) {
 		return target{}, fmt.Errorf("%s: %w", x.label(), err)
 	}
 	out := target{url: url.URL{Scheme: "https", Host: authority, Path: path.Path, RawPath: path.RawPath, RawQuery: path.RawQuery}, host: h.Name, port: h.Port}
-	if x.s.Insecure && isLoopback(h.Name) {
+	if x.s.Insecure && rule.IsLoopback(h.Name) {
 		out.url.Scheme = "http"
 	}
 	if out.port <= 0 {
@@ -65,11 +64,6 @@ func (x *trial) target() (target, error) {
 func (x *trial) fill(path, text string) string {
 	text = url.PathEscape(text)
 	return strings.NewReplacer("{placeholder}", text, "%7Bplaceholder%7D", text, "%7bplaceholder%7d", text).Replace(path)
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // presents says whether the request shows the placeholder: where the service waits for

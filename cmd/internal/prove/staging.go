@@ -33,7 +33,7 @@ func AtStaging(c *config.Compiled, service, origin string) (*config.Compiled, er
 		return nil, fmt.Errorf("upstream: no service %q", service)
 	}
 	s := &out.Services[i]
-	if u.Scheme == "http" && !(s.Insecure && isLoopback(staging.Name)) {
+	if u.Scheme == "http" && !(s.Insecure && rule.IsLoopback(staging.Name)) {
 		return nil, fmt.Errorf("upstream %q: a credential goes over https only", origin)
 	}
 	s.Endpoints, s.Tests = slices.Clone(s.Endpoints), slices.Clone(s.Tests)
