@@ -143,7 +143,7 @@ func listServices(w io.Writer, found []config.Entry) error {
 			fmt.Fprintln(w)
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d services; %d with a date were compared with a document in that month.\nagentvault services NAME shows one of them, and the lines that use it.\n", len(found), verified)
+	_, err := fmt.Fprintf(w, "%s; %d compared with a document in the month shown.\nagentvault services NAME shows one of them, and the lines that use it.\n", count(len(found), "service"), verified)
 	return err
 }
 

@@ -60,6 +60,7 @@ type entry struct {
 	Response harResponse `json:"response"`
 	Cache    struct{}    `json:"cache"`
 	Timings  harTimings  `json:"timings"`
+	Type     string      `json:"_resourceType"` // of Chromium's tools, which filter by it
 	Session  string      `json:"_avSession"`
 	Call     uint64      `json:"_avCall"`
 	Verdict  string      `json:"_avVerdict,omitempty"`
@@ -89,6 +90,8 @@ type harResponse struct {
 	Redirect string     `json:"redirectURL"`
 	Head     int        `json:"headersSize"`
 	Body     int64      `json:"bodySize"`
+	// Transfer keeps Chromium's tools from adding the -1 of an unknown head to the body.
+	Transfer int64 `json:"_transferSize"`
 }
 
 type harContent struct {
@@ -113,15 +116,19 @@ func harEntry(e *event.Event) entry {
 	for _, part := range []float64{t.Blocked, t.DNS, t.Connect} {
 		total += max(part, 0)
 	}
+	kind := "fetch"
+	if e.Scheme == "ws" || e.Scheme == "wss" {
+		kind = "websocket"
+	}
 	return entry{
-		Started: e.Time.UTC().Format(time.RFC3339Nano),
+		Started: e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), // some readers take milliseconds alone
 		Time:    total,
 		Request: harRequest{Method: e.Method, URL: url(e), Version: "HTTP/1.1", Head: -1, Body: e.Sent},
 		Response: harResponse{
-			Status: e.Status, Version: "HTTP/1.1", Head: -1, Body: e.Received,
+			Status: e.Status, Version: "HTTP/1.1", Head: -1, Body: e.Received, Transfer: e.Received,
 			Content: harContent{Size: e.Received, Type: "x-unknown"},
 		},
-		Timings: t,
+		Timings: t, Type: kind,
 		Session: e.Session, Call: e.Call, Verdict: string(e.Verdict), Comment: event.Escape(e.Operation), Service: e.Service, Reason: event.Escape(e.Reason),
 	}
 }

@@ -166,8 +166,13 @@ func TestHAR(t *testing.T) {
 					Headers, Cookies, QueryString []any
 					HeadersSize                   *int
 				}
-				Response struct{ Content struct{ Size *int } }
-				Timings  map[string]float64
+				Response struct {
+					Content  struct{ Size *int }
+					BodySize int
+					Transfer *int `json:"_transferSize"`
+				}
+				Timings map[string]float64
+				Type    string `json:"_resourceType"`
 			}
 		}
 	}
@@ -189,6 +194,15 @@ func TestHAR(t *testing.T) {
 		// The specification: time is the sum of the timings that are not -1, without ssl.
 		if sum != e.Time || e.Request.Headers == nil || e.Request.Cookies == nil || e.Request.QueryString == nil || e.Response.Content.Size == nil {
 			t.Errorf("%s: sum %v, time %v, or a member that HAR wants is missing", e.Request.URL, sum, e.Time)
+		}
+	}
+	// Chromium's tools show no type where there is none, and take the unknown size of a head off that of the body.
+	if e := harEntry(&event.Event{Scheme: "wss", Host: "h.test", Port: 443, Path: "/"}); e.Type != "websocket" {
+		t.Errorf("a WebSocket is of type %q", e.Type)
+	}
+	for _, e := range har.Log.Entries {
+		if e.Type != "fetch" || e.Response.Transfer == nil || *e.Response.Transfer != e.Response.BodySize {
+			t.Errorf("%s: type %q, transferred %v of %d", e.Request.URL, e.Type, e.Response.Transfer, e.Response.BodySize)
 		}
 	}
 	b.Reset()
