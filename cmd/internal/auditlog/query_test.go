@@ -127,7 +127,7 @@ func TestQuerySinceAndErrors(t *testing.T) {
 }
 
 func BenchmarkMillionLines(b *testing.B) {
-	s := million(b)
+	s := million(b, 5000)
 	github, err := ParseFilter([]string{"host:api.linear.app", "status:2xx"})
 	if err != nil {
 		b.Fatal(err)
@@ -142,6 +142,20 @@ func BenchmarkMillionLines(b *testing.B) {
 				stats, err := Query{Sessions: []Session{s}}.Each(g.Add)
 				if err != nil || stats.Calls != 500_000 || len(g.Groups()) != groups {
 					b.Fatal(stats, err, len(g.Groups()))
+				}
+			}
+		})
+	}
+	distinct := million(b, 500_000)
+	for _, by := range []string{"endpoint", "resource"} {
+		b.Run("by "+by+", each path once", func(b *testing.B) {
+			for b.Loop() {
+				g, err := NewGrouping(by)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if stats, err := (Query{Sessions: []Session{distinct}}).Each(g.Add); err != nil || stats.Calls != 500_000 {
+					b.Fatal(stats, err)
 				}
 			}
 		})

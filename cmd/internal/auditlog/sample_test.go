@@ -100,7 +100,7 @@ func two(t testing.TB) []Session {
 
 // million writes the log of a session of half a million calls, a million lines. What the
 // calls are repeats as it does with agents: few hosts, many paths.
-func million(t testing.TB) Session {
+func million(t testing.TB, paths int) Session {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "20260102t150405-ffff.jsonl")
 	f, err := os.Create(path)
@@ -113,7 +113,7 @@ func million(t testing.TB) Session {
 	for i := range 500_000 {
 		h := i % len(hosts)
 		e := event.Event{Session: "20260102t150405-ffff", Call: uint64(i + 1), Phase: event.Start, Time: start.Add(time.Duration(i) * time.Millisecond),
-			Method: "GET", Scheme: "https", Host: hosts[h], Port: 443, Path: fmt.Sprintf("/repos/acme/app/pulls/%d", i%5000), Client: "node"}
+			Method: "GET", Scheme: "https", Host: hosts[h], Port: 443, Path: fmt.Sprintf("/repos/acme/app/pulls/%d", i%paths), Client: "node"}
 		buf = append(event.AppendJSON(buf, &e), '\n')
 		e.Phase, e.Status, e.Duration, e.Received, e.Sent = event.End, 200, 120*time.Millisecond, 2048, 12
 		e.Service, e.Verdict, e.Auth = services[h], event.Injected, "placeholder"

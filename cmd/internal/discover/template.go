@@ -35,6 +35,8 @@ const maxTemplates = 16_384
 type Templates struct {
 	templates, resources map[pathKey]string
 	reads                map[readKey]bool
+	last                 pathKey // asked for several times in a row: once for each thing that a call is counted by
+	lastTemplate         string
 }
 
 type readKey struct{ method, host, template string }
@@ -43,7 +45,10 @@ type pathKey struct{ host, path string }
 
 // Of is Template(host, path).
 func (t *Templates) Of(host, path string) string {
-	return remembered(&t.templates, host, path, Template)
+	if key := (pathKey{host, path}); key != t.last || t.lastTemplate == "" {
+		t.last, t.lastTemplate = key, remembered(&t.templates, host, path, Template)
+	}
+	return t.lastTemplate
 }
 
 // Resource is what the path names, see Resource.
