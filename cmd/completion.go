@@ -51,8 +51,11 @@ func newCompletionCommand(env Env) *cli.Command {
 zsh    eval "$(agentvault completion zsh)"               in ~/.zshrc, behind compinit
 fish   agentvault completion fish | source               in ~/.config/fish/config.fish`,
 		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usagef("agentvault completion bash", "completion: want one shell (one of: %s)", strings.Join(shells(), ", "))
+			}
 			script, ok := completions[c.Args().First()]
-			if !ok || c.NArg() != 1 {
+			if !ok {
 				return usagef("agentvault completion bash", "completion: %q is not a shell (one of: %s)", c.Args().First(), strings.Join(shells(), ", "))
 			}
 			_, err := fmt.Fprint(env.Stdout, script)

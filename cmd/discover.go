@@ -36,8 +36,8 @@ func newDiscoverCommand(env Env) *cli.Command {
 		Name:      "discover",
 		Usage:     "list the endpoints that a session called, and the configuration that covers them",
 		ArgsUsage: "-- COMMAND [ARG...]",
-		Description: `Runs COMMAND like run does, but lets everything pass and hands the environment's own
-credentials on, so that they are seen being used. With --from, --all or --since it reads
+		Description: `Runs COMMAND like run does, but lets all pass that no service covers, and hands the
+environment's own credentials on, so that they are seen being used. With --from, --all or --since it reads
 the logs of sessions that have ended ("last" is the newest). What is covered is said by
 the configuration of then; what would cover the rest, by the configuration of now.
 
@@ -87,7 +87,7 @@ func discoverFlags(c *cli.Context) (o discoverOptions, err error) {
 	}
 	switch {
 	case c.IsSet("unmatched"):
-		return o, usagef("agentvault run --unmatched "+shellWord(c.String("unmatched"))+" -- claude", "discover: --unmatched does nothing here: everything passes, so that it is seen")
+		return o, usagef("agentvault run --unmatched "+shellWord(c.String("unmatched"))+" -- claude", "discover: --unmatched does nothing here: what no service covers passes, so that it is seen")
 	case ways > 1:
 		return o, usagef("", "discover: --from, --all and --since choose sessions in different ways: want one of them")
 	case ways > 0 && c.NArg() > 0:
