@@ -8,7 +8,8 @@ import (
 
 // flagsFirst moves the flags of a command before its words, so that `secret set github
 // --host api.github.com` means what it says: cli stops at the first word. A command that
-// takes somebody else's command line is left alone, as is everything behind "--".
+// takes somebody else's command line is left alone, as is everything behind "--", and a group
+// of commands that has not the one that is asked for.
 func flagsFirst(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
@@ -23,7 +24,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 		command, commands = next, next.Subcommands
 		at++
 	}
-	if command == nil || takesCommand(command) {
+	if command == nil || takesCommand(command) || len(command.Subcommands) > 0 && len(command.Flags) == 0 {
 		return args
 	}
 	var flags, words []string

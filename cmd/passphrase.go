@@ -26,9 +26,23 @@ const maxPassphrase = 4 << 10
 func passphraseSource(env Env, fd int) func(context.Context, bool) ([]byte, error) {
 	if fd != noFD {
 		closeOnExec(fd) // it may be read late, or never, and no child shall read it
-		return func(context.Context, bool) ([]byte, error) { return readPassphrase(fd) }
+		var asked bool  // the store calls once at a time
+		var failed error
+		return func(context.Context, bool) (line []byte, err error) {
+			if asked {
+				return nil, failed // nil: it was the wrong one, and there is no other
+			}
+			asked = true
+			line, failed = readPassphrase(fd)
+			return line, failed
+		}
 	}
-	return func(_ context.Context, create bool) ([]byte, error) {
+	var ended bool // by ^C: one answer for all secrets
+	return func(_ context.Context, create bool) (pass []byte, err error) {
+		if ended {
+			return nil, errInterrupted
+		}
+		defer func() { ended = errors.Is(err, errInterrupted) }()
 		tty, err := openTerminal()
 		if err != nil {
 			return nil, withHint(fmt.Errorf("the encrypted file of secrets needs its passphrase and there is no terminal: %w", keyring.ErrLocked),
@@ -81,8 +95,11 @@ func promptSecret(tty *os.File, prompt string) ([]byte, error) {
 	}
 	defer func() { _ = term.Restore(int(tty.Fd()), before) }()
 	line, err := term.NewTerminal(tty, "").ReadPassword(prompt)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, errInterrupted
+	case errors.Is(err, term.ErrPasteIndicator): // with the line that was pasted
+		err = nil
 	}
 	return []byte(line), err
 }

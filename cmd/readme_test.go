@@ -48,6 +48,7 @@ func TestFlagsFirst(t *testing.T) {
 		{"agentvault log -- --by", "agentvault log -- --by"},
 		{"agentvault", "agentvault"},
 		{"agentvault nonsense --flag", "agentvault nonsense --flag"},
+		{"agentvault secret bind github --host a", "agentvault secret bind github --host a"},
 	} {
 		if got := strings.Join(flagsFirst(app, strings.Fields(tt.in)), " "); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.in, got, tt.want)

@@ -59,6 +59,11 @@ func (l *live) resolve(ctx context.Context, o sessionOptions) error {
 		errs = l.logins.runCommands(ctx, l.compiled.Refs)
 	}
 	failed := l.resolver.ResolveAll(ctx, refs)
+	for _, err := range failed {
+		if errors.Is(err, errInterrupted) { // the human does not want to start
+			return errInterrupted
+		}
+	}
 	for _, c := range l.compiled.Services {
 		for _, ref := range refsOf(c) {
 			if err := failed[ref.String()]; err != nil {

@@ -166,8 +166,11 @@ func readSecret(env Env, name string) (keyring.Secret, error) {
 			return keyring.Secret{}, fmt.Errorf("standard input: %w", err)
 		}
 	}
+	defer clear(raw)
+	if len(raw) > keyring.MaxValue {
+		return keyring.Secret{}, usagef("", "secret %q: value has more than %d bytes", name, keyring.MaxValue)
+	}
 	item, err := keyring.Received(raw)
-	clear(raw)
 	if err != nil {
 		return keyring.Secret{}, usagef("the value is read from the terminal, or from standard input where that is something else", "secret %q: %v", name, err)
 	}

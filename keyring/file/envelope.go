@@ -116,7 +116,7 @@ func (s *Store) writeIndex(known map[string]indexed) error {
 	if err != nil {
 		return err
 	}
-	return access(disk.WriteFile(s.path(indexFile), append(data, '\n')))
+	return written(disk.WriteFile(s.path(indexFile), append(data, '\n')))
 }
 
 // reindex writes the index from the secrets themselves, which mends whatever happened to

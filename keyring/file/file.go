@@ -50,9 +50,9 @@ type Config struct {
 	// Dir is made when the first secret is stored.
 	Dir string
 	// Passphrase is asked when a value is first read or written in this process, up to
-	// three times while the answers are wrong and differ; create says that there is no
-	// identity yet and this passphrase will guard the new one. The bytes are overwritten
-	// after use.
+	// three times while the answers are wrong and differ; no answer and no error mean that
+	// there is no other. create says that there is no identity yet and this passphrase will
+	// guard the new one. The bytes are overwritten after use.
 	Passphrase func(ctx context.Context, create bool) ([]byte, error)
 	// Identity takes the place of passphrase and identity.key: it returns an age
 	// identity that is kept elsewhere. With create it makes one if there is none.
@@ -129,7 +129,7 @@ func (s *Store) Set(ctx context.Context, name string, item keyring.Item) error {
 		return fmt.Errorf("value has %d bytes (at most %d)", n, keyring.MaxValue)
 	}
 	if err := disk.MkdirPrivate(s.c.Dir); err != nil {
-		return access(err)
+		return written(err)
 	}
 	id, done, err := s.unlock(ctx, true)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Store) Set(ctx context.Context, name string, item keyring.Item) error {
 	defer done()
 	release, err := disk.Lock(ctx, s.path(lockFile))
 	if err != nil {
-		return access(err)
+		return written(err)
 	}
 	defer release()
 	disk.Clean(s.c.Dir)
@@ -155,7 +155,7 @@ func (s *Store) Set(ctx context.Context, name string, item keyring.Item) error {
 		return err
 	}
 	if err := disk.WriteFile(s.path(name+suffix), sealed); err != nil {
-		return access(err)
+		return written(err)
 	}
 	return s.reindex(id)
 }
@@ -265,12 +265,18 @@ func (s *Store) names() ([]string, error) {
 	return names, nil
 }
 
-// access gives a file system error the type that it means for a secret.
+// access gives the error of a file that is read, or removed, the type that it means for a secret.
 func access(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return keyring.ErrNotFound
-	case errors.Is(err, fs.ErrPermission):
+	}
+	return written(err)
+}
+
+// written does the same for one that is written: that its folder cannot be there does not mean
+// that the secret is not.
+func written(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: %w", keyring.ErrDenied, err)
 	}
 	return err

@@ -199,6 +199,18 @@ func TestWrongPassphrase(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no further answer", func(t *testing.T) {
+		answers := [][]byte{[]byte("a"), nil}
+		s := New(Config{Dir: dir, Passphrase: func(context.Context, bool) ([]byte, error) {
+			a := answers[0]
+			answers = answers[1:]
+			return a, nil
+		}})
+		_, err := s.Get(t.Context(), mustRef(t, "one"))
+		if want := s.path(identityFile) + ": wrong passphrase: access denied"; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	})
 	t.Run("no way to ask", func(t *testing.T) {
 		_, err := New(Config{Dir: dir}).Get(t.Context(), mustRef(t, "one"))
 		var hint interface{ Hint() string }
@@ -405,6 +417,14 @@ func TestUnusableFolder(t *testing.T) {
 	}
 	if err := storeIn(path, passphrase).Set(t.Context(), "one", keyring.Item{Value: keyring.NewSecret([]byte("v"))}); err == nil {
 		t.Error("Set into a file that is no folder: no error")
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	// The kernel's word there is ENOENT. It is not the secret that is missing.
+	err := storeIn("/proc/agentvault/secrets", passphrase).Set(t.Context(), "one", keyring.Item{Value: keyring.NewSecret([]byte("v"))})
+	if err == nil || errors.Is(err, keyring.ErrNotFound) || !strings.Contains(err.Error(), "/proc/agentvault") {
+		t.Errorf("Set where no folder can be made: %v", err)
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *Store) decryptKey(ctx context.Context, sealed []byte) (*age.X25519Ident
 		if err != nil {
 			return nil, locked(err)
 		}
-		if last != nil && bytes.Equal(pass, last) { // a file descriptor has one answer
+		if pass == nil || last != nil && bytes.Equal(pass, last) {
 			clear(pass)
 			break
 		}
@@ -148,7 +148,8 @@ func (s *Store) decryptKey(ctx context.Context, sealed []byte) (*age.X25519Ident
 		defer clear(plain)
 		return parseIdentity(string(plain))
 	}
-	return nil, fmt.Errorf("%w: %w", keyring.ErrDenied, errWrong)
+	return nil, keyring.WithHint(fmt.Errorf("%s: %w: %w", s.path(identityFile), errWrong, keyring.ErrDenied),
+		"it is the one that was chosen when the first secret was stored; without it, remove that folder and store the secrets again")
 }
 
 // createKey makes the identity, unless secrets wait for one that got lost.
@@ -191,13 +192,13 @@ func (s *Store) createKey(ctx context.Context, create bool) (*age.X25519Identity
 func (s *Store) writeKey(ctx context.Context, sealed []byte) error {
 	release, err := disk.Lock(ctx, s.path(lockFile))
 	if err != nil {
-		return access(err)
+		return written(err)
 	}
 	defer release()
 	if _, err := os.Stat(s.path(identityFile)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: made by another agentvault at this moment: try again", s.path(identityFile))
 	}
-	return access(disk.WriteFile(s.path(identityFile), sealed))
+	return written(disk.WriteFile(s.path(identityFile), sealed))
 }
 
 func parseIdentity(text string) (*age.X25519Identity, error) {

@@ -64,6 +64,7 @@ var badFiles = []struct {
 	{"a secret too much", "[service.a]\nhost = \"h\"\nauth = \"none\"\nsecret = \"env:A\"", []string{`f.toml:4:10: service "a": auth "none" takes no secret`}, ""},
 	{"neither host nor use", "[service.a]\nauth = \"none\"", []string{`f.toml:1:1: service "a": has neither host nor use`}, "host ="},
 	{"known, but neither host nor use", "[service.stripe]\nsecret = \"env:A\"", []string{`service "stripe": has neither host nor use`}, `use = "stripe"`},
+	{"a legal scheme, and no name for it", "[service.a]\nhost = \"h\"\nauth = \"bearer\"\nsecret = \"vault:x\"", []string{`f.toml:4:10: service "a": secret: secret ref "vault:x": no path below the mount`}, ""},
 	{"no auth", "[service.a]\nhost = \"h\"\nsecret = \"env:A\"", []string{`f.toml:1:1: service "a": has no auth (one of: bearer`}, `auth = "bearer"`},
 	{"unknown catalogue name", "[service.a]\nuse = \"gihtub\"\nsecret = \"env:A\"", []string{`f.toml:2:7: service "a": use: the catalogue has no "gihtub"`}, `did you mean "github"?`},
 	{"own host missing", "[service.a]\nuse = \"vault\"\nsecret = \"env:A\"", []string{`f.toml:2:7: service "a": use: every account of HashiCorp Vault has a host of its own`}, `host = "vault.example.test:8200"`},
@@ -114,6 +115,9 @@ func TestProblems(t *testing.T) {
 			}
 			if !strings.Contains(got.Hint(), tt.hint) {
 				t.Errorf("hint %q, want %q in it", got.Hint(), tt.hint)
+			}
+			if tt.hint == "" && strings.Contains(got.Hint(), "did you mean") {
+				t.Errorf("hint %q, and nothing is like it", got.Hint())
 			}
 			if strings.Contains(err.Error()+got.Hint(), "very-secret") || strings.Contains(err.Error(), "ghp_") {
 				t.Errorf("a secret is quoted: %v", err)

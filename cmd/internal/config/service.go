@@ -239,7 +239,7 @@ func (n node) ref() keyring.Ref {
 	r, err := keyring.ParseRef(s)
 	if err != nil {
 		hint := ""
-		if scheme, _, ok := strings.Cut(s, ":"); ok {
+		if scheme, _, ok := strings.Cut(s, ":"); ok && !slices.Contains(keyring.Schemes(), scheme) {
 			hint = DidYouMean(scheme, keyring.Schemes())
 		}
 		n.fail(hint, "%s: %s", n.key(), err)
