@@ -93,7 +93,7 @@ func TestWriteShort(t *testing.T) {
 		add  func(a *adder)
 		want string
 	}{
-		{"nothing", func(*adder) {}, "agentvault  5.0s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n"},
+		{"nothing", func(*adder) {}, "agentvault  5.0s · nothing went through the proxy · the command made no call, or ignores HTTPS_PROXY\n"},
 		{"all is well", func(a *adder) {
 			a.times(1, event.Event{Method: "GET", Host: "x.test", Path: "/", Service: "x", Verdict: event.Injected, Status: 200})
 		}, "agentvault  5.0s · 1 call · 1 injected · coverage 100 %\n  log          agentvault log 7f3a\n"},
@@ -112,7 +112,7 @@ func TestWriteShort(t *testing.T) {
 		{"a lease that is left", func(a *adder) {
 			a.Add(event.Event{Phase: event.Note, State: event.Left, Secret: "vault:database/creds/agent", Reason: "vault:database/creds/agent: still valid, until 2026-01-02T15:04:05Z: access denied; to revoke it: vault lease revoke database/creds/agent/x1"})
 			a.Add(event.Event{Phase: event.Note, State: event.Left, Secret: "infisical:x", Reason: "infisical:x: still valid: no answer; revoke it where it was issued"})
-		}, "agentvault  5.0s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n  ⚠ 2 leases could not be given back\n    vault:database/creds/agent: still valid, until 2026-01-02T15:04:05Z: access denied\n      to revoke it   vault lease revoke database/creds/agent/x1\n    infisical:x: still valid: no answer; revoke it where it was issued\n"},
+		}, "agentvault  5.0s · nothing went through the proxy · the command made no call, or ignores HTTPS_PROXY\n  ⚠ 2 leases could not be given back\n    vault:database/creds/agent: still valid, until 2026-01-02T15:04:05Z: access denied\n      to revoke it   vault lease revoke database/creds/agent/x1\n    infisical:x: still valid: no answer; revoke it where it was issued\n"},
 		{"lost events", func(a *adder) {
 			a.times(1, event.Event{Method: "GET", Host: "x.test", Path: "/", Service: "x", Verdict: event.Injected})
 			a.Add(event.Event{Phase: event.Note, Lost: 3})
@@ -160,5 +160,17 @@ func TestSummaryManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if endpoints, over := s.Endpoints(); len(endpoints) != 1 || endpoints[0].Calls != 1000 || over != 0 {
 		t.Errorf("%+v, %d over", endpoints, over)
+	}
+}
+
+// The line about a session without a call is broken where the screen ends, between two parts.
+func TestWriteNothingOnANarrowScreen(t *testing.T) {
+	var b bytes.Buffer
+	if err := new(Summary).Write(&b, Options{Width: 80, Session: "7f3a", Duration: 5 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	want := "agentvault  5.0s · nothing went through the proxy\n            the command made no call, or ignores HTTPS_PROXY\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }

@@ -2,7 +2,6 @@ package summary
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -30,8 +29,7 @@ const most = 8
 func (s *Summary) Write(w io.Writer, o Options) error {
 	p := printer{state: s.state(), o: o, style: text.Style(o.Color)}
 	if p.calls == 0 && len(p.endpoints) == 0 {
-		fmt.Fprintf(&p.b, "%s  %s · nothing went through the proxy: the command made no call, or ignores HTTPS_PROXY\n",
-			p.style.Strong("agentvault"), text.Duration(o.Duration))
+		p.title([]string{text.Duration(o.Duration), "nothing went through the proxy", "the command made no call, or ignores HTTPS_PROXY"})
 		p.leases()
 		_, err := io.WriteString(w, p.b.String())
 		return err
@@ -54,8 +52,8 @@ type printer struct {
 // head writes the first line: the counts of what went well and of everything else.
 func (p *printer) head() {
 	parts := []string{text.Duration(p.o.Duration), text.Count(p.calls, "call")}
-	for _, v := range []event.Verdict{event.Injected, event.Passed, event.Uncovered, event.Denied, event.Failed, event.Tunnelled, event.Bypassed} {
-		if n := p.verdicts[v]; n > 0 && v != event.Uncovered {
+	for _, v := range []event.Verdict{event.Injected, event.Passed, event.Denied, event.Failed, event.Tunnelled, event.Bypassed} { // the uncovered follow
+		if n := p.verdicts[v]; n > 0 {
 			parts = append(parts, text.Number(n)+" "+string(v))
 		}
 	}
@@ -68,6 +66,11 @@ func (p *printer) head() {
 	if c := discover.CoverageOf(p.endpoints); c.Endpoints > 0 {
 		parts = append(parts, "coverage "+strconv.Itoa(c.Percent)+" %")
 	}
+	p.title(parts)
+}
+
+// title writes the name and behind it the parts, in as many rows as they need.
+func (p *printer) title(parts []string) {
 	indent := len("agentvault  ")
 	line, rows := "", []string{}
 	for _, part := range parts {
