@@ -160,6 +160,7 @@ func drawn(p []byte) string {
 		case n == 0, width > 0:
 			return string(seq)
 		case asksOnly.Match(seq), bytes.HasPrefix(seq, []byte("\x1b]")), bytes.HasPrefix(seq, []byte("\x1bP")), string(seq) == "\x1b\\":
+		case string(seq) == "\x1b" && n < len(p) && p[n] == 0x1b: // begun anew: a string's end, for a tmux in tmux
 		default:
 			return string(seq)
 		}
