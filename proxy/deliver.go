@@ -41,7 +41,8 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	default:
 		err = x.deliverStream(w, resp, resp.Body, g)
 	}
-	if err == nil {
+	if err == nil && len(resp.Trailer) > 0 {
+		x.keepResponse(resp.Trailer)
 		for k, values := range resp.Trailer {
 			if g.named(k) || len(values) == 0 { // one that was announced may not come
 				continue

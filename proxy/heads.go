@@ -150,7 +150,7 @@ func (c *call) keepRefused(a Answer) {
 	}
 }
 
-// keepResponse keeps what came back.
+// keepResponse keeps what came back: its head, and later its trailer.
 func (x *exchange) keepResponse(from http.Header) {
 	h := &x.proxy.heads
 	if h.watchers.Load() == 0 {

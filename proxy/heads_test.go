@@ -94,6 +94,21 @@ func TestHeadShowsTheServiceInItsSlot(t *testing.T) {
 	}
 }
 
+// The trailer is where gRPC says what went wrong.
+func TestHeadHasTheTrailer(t *testing.T) {
+	s := start(t, options{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Grpc-Status")
+		w.Header().Set("X-Note", "head")
+		_, _ = io.WriteString(w, "hi")
+		w.Header().Set("Grpc-Status", "7")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Message", "no right to "+sentinel)
+	}})
+	defer s.Watch()()
+	s.get("/")
+	_, response := s.headOf()
+	want(t, response, map[string]string{"X-Note": "head", "Grpc-Status": "7", "Grpc-Message": "no right to ‹api›"})
+}
+
 // The agent's own credentials, and what an answer holds of the kind, are masked by where
 // they stand.
 func TestHeadMasksWhatOpensDoors(t *testing.T) {

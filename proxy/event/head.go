@@ -10,7 +10,7 @@ type Head struct {
 	Call     uint64  `json:"call"`
 	Rule     string  `json:"rule,omitempty"`     // of allow; empty where the service has no such list
 	Request  []Field `json:"request,omitempty"`  // as it left for the server
-	Response []Field `json:"response,omitempty"` // as the agent got it; nil while there is none
+	Response []Field `json:"response,omitempty"` // as the agent got it, its trailer too; nil while there is none
 	// More is how many lines there were beyond those that are kept.
 	More int `json:"more,omitempty"`
 }
