@@ -129,7 +129,7 @@ func barView(dock bool) view {
 		var terminal *margin.Terminal
 		terminal, err = margin.New(margin.Config{
 			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Deliberate: tui.AnswerKeys, Asking: l.asker.asking,
-			Blind:    l.env.get("STY") != "",
+			Screen:   l.env.get("STY") != "",
 			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
 			State:    func(s margin.State) { g.tell(testament{State: &s}) },
 		})

@@ -105,7 +105,7 @@ func (f *Foot) status(width int, newest, unread bool) string {
 	}, " · ", width-2-cells(behind)-cells(hint)-2)
 	line := "  " + join(st, counts, " · ") + behind
 	room := width - cells(line) - cells(hint)
-	if call := s.Newest(); newest && call != nil && room >= 30 {
+	if call := s.Newest(); newest && call != nil && room >= 40 { // with less of it nobody could tell which call it was
 		text := f.newest(call, min(room-8, 64))
 		line += "     " + st.in(quietly, text)
 	}

@@ -38,7 +38,7 @@ func (m *inspector) askCover() {
 	switch {
 	case !ok:
 	case m.cfg.Write == nil:
-		m.notice = "this view only looks on: cover it where the session runs, with ^] in its own terminal"
+		m.notice = "this view only looks on; y copies the TOML for agentvault.toml"
 	case c.Covered() || c.Phase == event.Note:
 		m.notice = "nothing to cover here"
 	default:

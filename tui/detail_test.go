@@ -81,3 +81,25 @@ func TestConnectionHasNoPath(t *testing.T) {
 		t.Errorf("got %q", p.Template)
 	}
 }
+
+// On a screen that is too low for list and detail the detail comes alone, and goes at once.
+func TestDetailOnALowScreen(t *testing.T) {
+	for _, height := range []int{5, 6, 7, 8, 9, 10} {
+		m := newTestInspector(80, height)
+		press(m, "g")
+		before := m.View()
+		press(m, "enter")
+		answered(m)
+		if view := m.View(); height > 5 && !strings.Contains(view, "why ") || m.over == 0 {
+			t.Errorf("%d rows: no detail:\n%s", height, view)
+		}
+		press(m, "G")
+		if view := m.View(); m.detail == 2 && !strings.Contains(view, "X-Github-Request-Id") && !strings.Contains(view, "response") && m.scroll == 0 {
+			t.Errorf("%d rows: it does not scroll:\n%s", height, view)
+		}
+		press(m, "esc", "esc", "g")
+		if after := m.View(); after != before {
+			t.Errorf("%d rows: afterwards\n%s\nwant\n%s", height, after, before)
+		}
+	}
+}

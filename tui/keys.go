@@ -143,6 +143,9 @@ func (m *inspector) back() {
 	switch {
 	case m.detail > 0:
 		m.detail--
+		if m.low() {
+			m.detail--
+		}
 	case m.typed != "":
 		m.typed, m.filter = "", nil
 	case m.only:
@@ -244,7 +247,13 @@ func (m *inspector) open() {
 		return
 	}
 	m.detail++
+	if m.low() {
+		m.detail++
+	}
 }
+
+// low says that the screen has no room for a detail beside the list that says anything.
+func (m *inspector) low() bool { return m.detail == 1 && m.frame().detail < 5 }
 
 // resort takes the next order of the list that is shown. In any but the first the newest
 // call may stand anywhere, so it is not followed.

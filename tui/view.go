@@ -30,8 +30,12 @@ func (m *inspector) frame() frameRows {
 	if m.question != nil {
 		f.question = take(len(m.question.rows(&m.styles, hotkey, m.width)), true)
 	}
-	f.header = take(1, m.height >= 5)
-	f.topRule = take(1, m.height >= 7)
+	low := 0 // a detail that has the screen needs the rows of a low one
+	if m.detail == 2 {
+		low = 6
+	}
+	f.header = take(1, m.height >= 5+low)
+	f.topRule = take(1, m.height >= 7+low)
 	f.bottomRule = take(1, m.height >= 9)
 	if m.covering != nil {
 		f.detail = take(min(len(m.covering.lines(&m.styles, m.width))+1, room), true)
@@ -55,7 +59,7 @@ func (m *inspector) detailHeight(room int) int {
 		case 1:
 			return min(max(m.height*2/5, 3), 14)
 		case 2:
-			return max(room-2, 3)
+			return max(room-2, min(room, 4))
 		}
 		if m.tab == bypassesTab {
 			return len(unseenLines(&m.styles, m.width, max(room-3, 0))) + 1

@@ -26,7 +26,7 @@ type Filter struct {
 	over    bool // the held sequence is longer than maxHeld and will be dropped
 	str     payload
 	through bool // within what tmux hands on to the terminal around it, see relay.go
-	blind   bool // see Config.Blind
+	screen  bool // see Config.Screen
 	seq     sequence
 	last    rune // for REP
 

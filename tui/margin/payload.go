@@ -9,7 +9,7 @@ func (f *Filter) openString(dst []byte, kind byte) []byte {
 	f.state = inString
 	loose := kind == 'k'
 	f.str = payload{kind: kind, loose: loose, head: f.str.head[:0]}
-	f.str.drop = loose && f.narrow() || f.through && !f.relayedString(kind)
+	f.str.drop = loose && f.narrow() || f.through && !f.relayedString(kind) || f.screen && kind != ']' && !loose
 	if f.str.drop {
 		return dst
 	}
@@ -25,7 +25,7 @@ func (f *Filter) dcs(dst []byte) []byte {
 		inter = f.buf[n]
 	}
 	held := f.buf
-	drop := f.over || f.blind || inter == '$' && final == 't' || inter == '!' && final == 'z' || final == '@'
+	drop := f.over || inter == '$' && final == 't' || inter == '!' && final == 'z' || final == '@'
 	if drop {
 		f.buf = f.buf[:0]
 	}
