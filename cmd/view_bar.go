@@ -129,9 +129,9 @@ func barView(dock bool) view {
 		var terminal *margin.Terminal
 		terminal, err = margin.New(margin.Config{
 			In: l.env.Stdin, Out: l.env.Stdout, PTY: child.PTY(), Rows: f.rows, Changed: f.changed, Keys: "av" + tui.AnswerKeys, Deliberate: tui.AnswerKeys, Asking: l.asker.asking,
-			Screen:   l.env.get("STY") != "",
-			OnHotkey: func(key string) { l.hotkey(ctx, f, terminal, key) },
-			State:    func(s margin.State) { g.tell(testament{State: &s}) },
+			GNUScreen: l.env.get("STY") != "",
+			OnHotkey:  func(key string) { l.hotkey(ctx, f, terminal, key) },
+			State:     func(s margin.State) { g.tell(testament{State: &s}) },
 		})
 		if err != nil {
 			child.End(0)

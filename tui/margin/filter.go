@@ -16,19 +16,19 @@ type Filter struct {
 	pixelH int // height of the real terminal in pixels, 0 = unknown
 	pixelW int
 
-	state   state
-	buf     []byte // held: introducer and what came so far
-	intro   int    // length of the introducer within buf
-	need    int    // UTF-8 continuation bytes still to come
-	lead    byte   // the byte before the next continuation byte, for its range
-	char    [4]byte
-	charLen int
-	over    bool // the held sequence is longer than maxHeld and will be dropped
-	str     payload
-	through bool // within what tmux hands on to the terminal around it, see relay.go
-	screen  bool // see Config.Screen
-	seq     sequence
-	last    rune // for REP
+	state     state
+	buf       []byte // held: introducer and what came so far
+	intro     int    // length of the introducer within buf
+	need      int    // UTF-8 continuation bytes still to come
+	lead      byte   // the byte before the next continuation byte, for its range
+	char      [4]byte
+	charLen   int
+	over      bool // the held sequence is longer than maxHeld and will be dropped
+	str       payload
+	through   bool // within what tmux hands on to the terminal around it, see relay.go
+	gnuScreen bool // see Config.GNUScreen
+	seq       sequence
+	last      rune // for REP
 
 	hadOrigin bool // DECOM has been on: a slot may hold it
 	wiped     bool // something reached our rows or the region: repaint

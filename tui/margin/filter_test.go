@@ -124,7 +124,7 @@ func TestTreatments(t *testing.T) {
 // Of strings only OSC and titles pass under GNU screen.
 func TestUnderScreen(t *testing.T) {
 	f := testFilter()
-	f.screen = true
+	f.gnuScreen = true
 	in := "a\x1bP\x1b[5Bforged\x1b\\b\x1bP0q#0~\x1b\\\x1bPtmux;\x1b\x1b[5B\x1b\\c\x1b]0;t\a\x1b^forged\x1b\\\x1b_forged\x1b\\"
 	if got, want := string(f.Append(nil, []byte(in))), "a\x1b[5Bforged\x1b\\b\x1b\\\x1b\x1b[5B\x1b\\c\x1b]0;t\a\x1b\\\x1b\\"; got != want {
 		t.Errorf("got %q, want %q", got, want)

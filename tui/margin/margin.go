@@ -68,9 +68,9 @@ type Config struct {
 	OnHotkey func(key string)
 	// HotkeyWait is how long a second key is waited for; 300 ms when zero.
 	HotkeyWait time.Duration
-	// Screen says that the terminal is GNU screen, which hands every DCS on unread, and shows APC
+	// GNUScreen says that the terminal is GNU screen, which hands every DCS on unread, and shows APC
 	// and PM in a line that may be ours: none of the child's passes then.
-	Screen bool
+	GNUScreen bool
 	// Asking says that Rows asks something that keys of ours answer: the second key is then
 	// waited for lingerWait, so that nobody's answer goes to the child because it came slowly.
 	// Called from the input goroutine. May be nil.

@@ -9,7 +9,7 @@ func (f *Filter) openString(dst []byte, kind byte) []byte {
 	f.state = inString
 	loose := kind == 'k'
 	f.str = payload{kind: kind, loose: loose, head: f.str.head[:0]}
-	f.str.drop = loose && f.narrow() || f.through && !f.relayedString(kind) || f.screen && kind != ']' && !loose
+	f.str.drop = loose && f.narrow() || f.through && !f.relayedString(kind) || f.gnuScreen && kind != ']' && !loose
 	if f.str.drop {
 		return dst
 	}

@@ -90,7 +90,7 @@ func New(c Config) (*Terminal, error) {
 	}
 	t.rows = fitAll(c.Rows(t.size.cols), t.size.cols, room(t.size.height))
 	t.f = NewFilter(t.size.cols, t.size.height-len(t.rows), t.size.height, t.answer)
-	t.f.pixelW, t.f.pixelH, t.f.screen = t.size.pixelW, t.size.pixelH, c.Screen
+	t.f.pixelW, t.f.pixelH, t.f.gnuScreen = t.size.pixelW, t.size.pixelH, c.GNUScreen
 	return t, t.resizeChild()
 }
 
