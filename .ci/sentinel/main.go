@@ -50,7 +50,9 @@ func run(args []string) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-overlay=" + overlay}, args...)...)
+	// The tests on terminals take two minutes on an idle machine, and may take far longer than go
+	// test's ten minutes on a busy one.
+	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=30m", "-overlay=" + overlay}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(root, "tmp"), keepVariable+"="+filepath.Join(root, kept), "GOTMPDIR=") // which would win over TMPDIR
 	failed, err := show(cmd, filepath.Join(root, "out"))
 	if err != nil {
