@@ -31,7 +31,8 @@ Exit status: 0, 2 after errors, and with --strict 1 after warnings.
   ok         true without errors (with --strict: and without warnings)
   files      [{path, kind: user|project|named, approved}]
   unmatched  the policy; "" where the configuration does not load
-  services   [{name, file, line, hosts, auth, always, secret, variables, allow, deny, ask}]
+  services   [{name, file, line, hosts, auth, always, search, secret,
+             variables, allow, deny, ask}]
   findings   [{file, line, col, severity: error|warning|info, code, text, hint}]
 Codes stay as they are; texts may change.`,
 		Flags: []cli.Flag{

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -24,6 +25,27 @@ func TestFoldersNeedAHome(t *testing.T) {
 		}
 		if _, err := s.chain(t.Context()); err == nil {
 			t.Errorf("HOME=%q: a store of the working directory was opened", home)
+		}
+	}
+}
+
+func TestSessionsDir(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("LOCALAPPDATA has it")
+	}
+	state, home := filepath.Join(t.TempDir(), "state"), t.TempDir()
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"XDG_STATE_HOME", map[string]string{"XDG_STATE_HOME": state, "HOME": home}, filepath.Join(state, "agentvault", "sessions")},
+		{"HOME", map[string]string{"HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
+		{"a relative one is ignored", map[string]string{"XDG_STATE_HOME": "state", "HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
+	} {
+		env := Env{LookupEnv: func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok }}
+		if got := env.sessionsDir(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

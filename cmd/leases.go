@@ -86,11 +86,7 @@ func (l *live) release(told bool) {
 // unreturned are the notes about what killed sessions had leased: their logs have no end,
 // and do not say that it was given back.
 func unreturned(env Env) []event.Event {
-	dir, err := auditlog.Dir(env.get)
-	if err != nil {
-		return nil
-	}
-	sessions, err := auditlog.Sessions(dir)
+	sessions, err := allSessions(env)
 	if err != nil {
 		return nil
 	}

@@ -63,20 +63,6 @@ func (s Session) headPath() string { return strings.TrimSuffix(s.Path, ".jsonl")
 // Short is the last part of the id, which is random; it finds the session again.
 func (s Session) Short() string { return s.ID[strings.LastIndexByte(s.ID, '-')+1:] }
 
-// Dir is the folder of the logs, $XDG_STATE_HOME/agentvault/sessions; getenv is os.Getenv.
-func Dir(getenv func(string) string) (string, error) {
-	state := getenv("XDG_STATE_HOME")
-	// The specification wants a relative path to be ignored.
-	if !filepath.IsAbs(state) {
-		home := cmp.Or(getenv("HOME"), getenv("USERPROFILE"))
-		if !filepath.IsAbs(home) {
-			return "", errors.New("log: neither XDG_STATE_HOME nor HOME is set")
-		}
-		state = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(state, "agentvault", "sessions"), nil
-}
-
 // Sessions lists the logs in dir, the oldest first. Ids begin with their time, so their
 // order is that of the sessions. A folder that does not exist has none.
 func Sessions(dir string) ([]Session, error) {

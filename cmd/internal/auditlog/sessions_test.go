@@ -13,26 +13,6 @@ import (
 	"agentvault/proxy/event"
 )
 
-func TestDir(t *testing.T) {
-	state := filepath.Join(t.TempDir(), "state")
-	home := t.TempDir()
-	for _, tt := range []struct {
-		name string
-		env  map[string]string
-		want string
-	}{
-		{"XDG_STATE_HOME", map[string]string{"XDG_STATE_HOME": state, "HOME": home}, filepath.Join(state, "agentvault", "sessions")},
-		{"HOME", map[string]string{"HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
-		{"a relative one is ignored", map[string]string{"XDG_STATE_HOME": "state", "HOME": home}, filepath.Join(home, ".local", "state", "agentvault", "sessions")},
-		{"nothing", nil, ""},
-	} {
-		got, err := Dir(func(k string) string { return tt.env[k] })
-		if got != tt.want || (err == nil) != (tt.want != "") {
-			t.Errorf("%s: %q, %v, want %q", tt.name, got, err, tt.want)
-		}
-	}
-}
-
 func TestSessionsAndFind(t *testing.T) {
 	if got, err := Sessions(filepath.Join(t.TempDir(), "none")); err != nil || len(got) != 0 {
 		t.Errorf("a folder that does not exist: %v, %v", got, err)

@@ -18,7 +18,7 @@ import (
 
 // Machine is where to look. Every field may be empty.
 type Machine struct {
-	Home    string   // the user's folder
+	Home    string   // the user's folder; one that is no absolute path is none
 	Dir     string   // the working directory, whose .env files are read
 	Environ []string // NAME=VALUE
 	// LookPath finds a program, as exec.LookPath does; nil finds none.
