@@ -37,7 +37,7 @@ func run(args []string) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	root, err := os.MkdirTemp("", "av-") // short: sockets have their paths in it
+	root, err := os.MkdirTemp(shortTemp(), "av-")
 	if err != nil {
 		return 0, err
 	}
@@ -76,6 +76,16 @@ func run(args []string) (status int, err error) {
 		fmt.Fprintln(os.Stderr, "sentinel:", err)
 	}
 	return status, nil
+}
+
+// shortTemp is the folder for temporary files, or /tmp where its path is long: tests have sockets
+// below it, and a socket's path has 104 bytes at most.
+func shortTemp() string {
+	dir := os.TempDir()
+	if info, err := os.Stat("/tmp"); len(dir) > 30 && err == nil && info.IsDir() {
+		return "/tmp"
+	}
+	return dir
 }
 
 // fixtures reads the patterns of what tests write themselves. A # begins a comment.
