@@ -219,6 +219,13 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+cmp.Or(takes, value) {
 			rw.WriteHeader(http.StatusUnauthorized)
 		}
+	case "/api/auth.test": // Slack has one status for all that it says
+		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if r.Header.Get("Authorization") != "Bearer "+cmp.Or(takes, value) {
+			fmt.Fprint(rw, `{"ok":false,"error":"invalid_auth"}`)
+			return
+		}
+		fmt.Fprint(rw, `{"ok":true}`)
 	case "/rotate": // and the old value is refused from now on
 		w.mu.Lock()
 		w.value = "s3cret-sentinel-" + r.URL.Query().Get("to")
