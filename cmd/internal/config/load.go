@@ -93,6 +93,9 @@ func readSource(path string, kind Kind) (Source, error) {
 	}
 	info, err := os.Stat(abs)
 	if err != nil {
+		if _, there := os.Lstat(abs); there == nil && errors.Is(err, fs.ErrNotExist) {
+			return Source{}, fmt.Errorf("%s: a link to a file that is not there", path)
+		}
 		return Source{}, readError(path, err)
 	}
 	switch {
@@ -131,7 +134,9 @@ func search(dir, home string) string {
 	dir, home = base(dir), base(home)
 	for {
 		path := filepath.Join(dir, FileName)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		// A link that leads nowhere is not passed over: without the services of its file the
+		// environment's credentials would be handed on.
+		if info, err := os.Lstat(path); err == nil && !info.IsDir() {
 			return path
 		}
 		parent := filepath.Dir(dir)

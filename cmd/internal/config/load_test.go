@@ -255,6 +255,24 @@ secret = "keychain:jira"
 	}
 }
 
+// A link that leads nowhere is an error, as the project's file and as the user's own; a folder
+// of that name is no file, and the search goes on.
+func TestLoadWhatIsNoFile(t *testing.T) {
+	dir := tree(t, map[string]string{"agentvault.toml": "unmatched = \"deny\"", "folder/agentvault.toml/x": "", "lost/x": ""})
+	f, err := Load(Options{Dir: filepath.Join(dir, "folder")})
+	if err != nil || f.Unmatched != "deny" {
+		t.Errorf("a folder: %v, %+v", err, f)
+	}
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), filepath.Join(dir, "lost", FileName)); err != nil {
+		t.Skip(err)
+	}
+	for name, o := range map[string]Options{"the project's": {Dir: filepath.Join(dir, "lost")}, "the user's": {UserDir: filepath.Join(dir, "lost")}} {
+		if _, err := Load(o); err == nil || !strings.HasSuffix(err.Error(), FileName+": a link to a file that is not there") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestExample(t *testing.T) {
 	f, err := Load(Options{Path: "../../../agentvault.toml.example"})
 	if err != nil {
