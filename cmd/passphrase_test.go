@@ -47,13 +47,16 @@ func TestPromptSecret(t *testing.T) {
 			}()
 			_ = human.SetReadDeadline(time.Now().Add(time.Minute))
 			var shown []byte
-			for b := make([]byte, 100); !bytes.Contains(shown, []byte("value: ")); {
-				n, err := human.Read(b)
-				if err != nil {
-					t.Fatalf("%v after %q", err, shown)
+			until := func(text string) {
+				for b := make([]byte, 100); !bytes.Contains(shown, []byte(text)); {
+					n, err := human.Read(b)
+					if err != nil {
+						t.Fatalf("%v after %q", err, shown)
+					}
+					shown = append(shown, b[:n]...)
 				}
-				shown = append(shown, b[:n]...)
 			}
+			until("value: ")
 			if _, err := human.WriteString(tt.keys); err != nil {
 				t.Fatal(err)
 			}
@@ -62,13 +65,7 @@ func TestPromptSecret(t *testing.T) {
 				t.Errorf("got %q, %v, want %q, %v", got.line, got.err, tt.want, tt.err)
 			}
 			_, _ = tty.WriteString("end")
-			for b := make([]byte, 100); !bytes.Contains(shown, []byte("end")); {
-				n, err := human.Read(b)
-				if err != nil {
-					t.Fatalf("%v after %q", err, shown)
-				}
-				shown = append(shown, b[:n]...)
-			}
+			until("end")
 			if s := string(shown); tt.want != "" && strings.Contains(s, tt.want) || strings.Contains(s, "half") {
 				t.Errorf("the terminal showed %q", s)
 			}
