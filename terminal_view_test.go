@@ -109,6 +109,41 @@ exit 3
 	s.restored()
 }
 
+// Where nobody can leave the inspector any more, or agentvault is asked to end, it does not keep the
+// session.
+func TestInspectorEndsWithTheSession(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(s *askScreen, pid string)
+	}{
+		{"SIGTERM", func(s *askScreen, pid string) {
+			if out, err := exec.Command("kill", "-TERM", pid).CombinedOutput(); err != nil {
+				s.t.Fatalf("%v %s", err, out)
+			}
+			s.over("nothing went through the proxy")
+			s.restored()
+		}},
+		{"the terminal is gone", func(s *askScreen, _ string) { s.tmux("kill-server") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newAskScreen(t, "echo $PPID >pid.new; mv pid.new pid\necho the child runs; sleep 600\n")
+			s.keys("agentvault run -- ./agent", "Enter")
+			s.until("the child runs", "◆ 0 calls")
+			s.keys("C-]", "v")
+			s.until("no calls yet", "q back")
+			pid, err := os.ReadFile(filepath.Join(s.dir, "pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.end(s, strings.TrimSpace(string(pid)))
+			poll(t, "agentvault is still there", func() string { return strings.TrimSpace(string(pid)) }, func(pid string) bool {
+				_, _, there := process(pid)
+				return !there
+			})
+		})
+	}
+}
+
 // What the proxy could not look into has a page of its own, in words, and the page says what
 // nobody watches.
 func TestInspectorShowsWhatIsUnseen(t *testing.T) {

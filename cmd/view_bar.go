@@ -5,8 +5,10 @@ package cmd
 import (
 	"context"
 	"errors"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -203,12 +205,13 @@ func (l *live) legible(f *footer) bool {
 }
 
 // inspect runs the inspector on what the footer knows, and on what comes meanwhile. It stays
-// when the agent ends: somebody is looking.
+// when the agent ends by itself: somebody is looking. It ends where we are asked to, or the
+// terminal is gone: nobody is there to leave it.
 func (l *live) inspect(ctx context.Context, f *footer) error {
 	sub := l.bus.Subscribe(viewBuffer)
 	defer sub.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	go func(ended <-chan struct{}) {
 		select {
 		case <-ended:
