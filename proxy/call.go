@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -144,10 +143,6 @@ func (k *clock) made(ahead *clock) {
 	k.name, k.nameDone, k.dial, k.dialDone = ahead.name, ahead.nameDone, ahead.dial, ahead.dialDone
 	k.handshake, k.handshakeDone, k.ahead = ahead.handshake, ahead.handshakeDone, true
 }
-
-func (k *clock) handshakeStart() { k.set(&k.handshake, time.Now()) }
-
-func (k *clock) handshakeEnd(tls.ConnectionState, error) { k.set(&k.handshakeDone, time.Now()) }
 
 func (k *clock) gotFirstByte() { k.set(&k.byte1st, time.Now()) }
 

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -44,7 +46,7 @@ func (x *exchange) deliver(w http.ResponseWriter, resp *http.Response) {
 	if err == nil && len(resp.Trailer) > 0 {
 		x.keepResponse(resp.Trailer)
 		for k, values := range resp.Trailer {
-			if g.named(k) || len(values) == 0 { // one that was announced may not come
+			if ours(k) || g.named(k) || len(values) == 0 { // one that was announced may not come
 				continue
 			}
 			w.Header()[http.TrailerPrefix+k] = g.clean(values)
@@ -59,17 +61,22 @@ func (x *exchange) head(w http.ResponseWriter, resp *http.Response) *scrubbers {
 	g := x.g
 	h := w.Header()
 	copyHeader(h, resp.Header, g)
-	for _, ours := range [...]string{"Content-Type", "Date"} {
-		if _, ok := h[ours]; !ok {
-			h[ours] = nil // or the server would add one
+	for _, added := range [...]string{"Content-Type", "Date"} {
+		if _, ok := h[added]; !ok {
+			h[added] = nil // or the server would add one
 		}
+	}
+	switch resp.StatusCode {
+	case http.StatusNoContent, http.StatusNotModified:
+		// The server drops it over HTTP/1.1. Over HTTP/2 it passes, and clients wait for a body.
+		delete(h, "Content-Length")
 	}
 	if len(resp.Trailer) > 0 {
 		if x.in.ProtoMajor == 1 { // trailers need chunks
 			delete(h, "Content-Length")
 		}
 		for k := range resp.Trailer {
-			if !g.named(k) {
+			if !ours(k) && !g.named(k) {
 				h["Trailer"] = append(h["Trailer"], k)
 			}
 		}
@@ -107,17 +114,46 @@ func (x *exchange) finish(w http.ResponseWriter, err error) {
 	x.call.ended()
 	if err != nil {
 		x.body.stop(w, x.in, 0)
+		if !x.in.ProtoAtLeast(1, 1) && w.Header().Get("Content-Length") == "" {
+			reset(w)
+		}
 		panic(http.ErrAbortHandler)
 	}
 	x.body.stop(w, x.in, drainTime)
 }
 
+// reset ends a connection on which the end of the body is the end of the connection, so that
+// it is not taken for one: without TLS's farewell, and with a reset of TCP.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	if s, ok := conn.(*tls.Conn); ok {
+		conn = s.NetConn()
+	}
+	raw := conn
+	if c, ok := raw.(*tunnelConn); ok {
+		raw = c.Conn
+	}
+	if c, ok := raw.(*boundedConn); ok {
+		raw = c.Conn
+	}
+	if c, ok := raw.(*net.TCPConn); ok {
+		_ = c.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
 // childError is a write that failed, as opposed to a read.
 type childError struct{ error }
 
+// ours says that a header is one by which only we speak.
+func ours(name string) bool { return name == headerKey }
+
 func copyHeader(dst, src http.Header, g *scrubbers) {
 	for k, values := range src {
-		if k != headerKey && !g.named(k) { // only we speak in our own name
+		if !ours(k) && !g.named(k) {
 			dst[k] = g.clean(values)
 		}
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"sync"
 	"time"
 )
@@ -23,9 +21,9 @@ const (
 // dialer makes the TLS connections of one pool, and may be told to make one ahead: while
 // the child still shakes hands with us, we shake hands with its host.
 type dialer struct {
-	net    *eyeballs
-	config *tls.Config
-	proxy  func(*http.Request) (*url.URL, error)
+	net      *eyeballs
+	config   *tls.Config
+	upstream Upstream
 
 	mu     sync.Mutex
 	parked map[string]*parked
@@ -42,11 +40,18 @@ type parked struct {
 	timer *time.Timer
 }
 
-func newTLSDialer(d *eyeballs, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) *dialer {
-	return &dialer{net: d, config: c, proxy: proxy, parked: make(map[string]*parked), live: make(map[string]int)}
+func newTLSDialer(d *eyeballs, c *tls.Config, u Upstream) *dialer {
+	return &dialer{net: d, config: c, upstream: u, parked: make(map[string]*parked), live: make(map[string]int)}
 }
 
-// DialTLS is for http.Transport, which calls it for hosts without a parent's proxy.
+// DialPlain is for http.Transport, which calls it for hosts without TLS, and for a parent's
+// proxy that is asked for them in absolute form.
+func (d *dialer) DialPlain(ctx context.Context, _, address string) (net.Conn, error) {
+	return d.upstream.reach(withClock(ctx), d.net, "http", address)
+}
+
+// DialTLS is for http.Transport, which calls it for hosts with TLS, and for a parent's proxy
+// with TLS that is asked for others in absolute form.
 func (d *dialer) DialTLS(ctx context.Context, _, address string) (net.Conn, error) {
 	d.mu.Lock()
 	p := d.parked[address]
@@ -75,7 +80,7 @@ func (d *dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.net.DialContext(withClock(ctx), "tcp", address)
+	c, err := d.upstream.reach(withClock(ctx), d.net, "https", address)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +104,8 @@ func (d *dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 // ahead makes a connection to address for a request that will probably come. It does
 // nothing where the pool has connections already.
 func (d *dialer) ahead(address string) {
-	if d.proxy != nil {
-		if u, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: address}}); u != nil || err != nil {
-			return
-		}
+	if parent, err := d.upstream.parent("https", address); parent != nil || err != nil {
+		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -97,7 +97,7 @@ func TestNoConnectionToRefused(t *testing.T) {
 
 // A connection that could not be made ahead tells its error to the request.
 func TestDialAheadFails(t *testing.T) {
-	d := newTLSDialer(newDialer(Upstream{}), nil, nil)
+	d := newTLSDialer(newDialer(Upstream{}), nil, Upstream{})
 	p := &parked{done: make(chan struct{}), err: errors.New("no"), timer: time.NewTimer(time.Hour)}
 	close(p.done)
 	d.parked["a.test:443"] = p

@@ -52,9 +52,6 @@ func (x *exchange) prepare(p *Proxy, t *tunnel, r *http.Request) {
 	x.proxy, x.tunnel, x.in, x.pool = p, t, r, p.transports
 	x.clock = clockContext{r.Context(), &x.call.clock}
 	x.trace = httptrace.ClientTrace{GotConn: x.clock.clock.gotConn, GotFirstResponseByte: x.clock.clock.gotFirstByte, Got1xxResponse: x.relay}
-	if p.config.Upstream.Proxy != nil { // behind a parent's proxy the transport does the handshake
-		x.trace.TLSHandshakeStart, x.trace.TLSHandshakeDone = x.clock.clock.handshakeStart, x.clock.clock.handshakeEnd
-	}
 	x.context = httptrace.WithClientTrace(&x.clock, &x.trace)
 	if !hasBody(r) {
 		return

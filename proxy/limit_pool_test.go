@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,7 +139,7 @@ func TestConnectingTakesItsTime(t *testing.T) {
 			return err
 		}, dialTime},
 		{"no answer to a TLS handshake", func(t *testing.T, stuck *eyeballs) error {
-			_, err := newTLSDialer(stuck, &tls.Config{}, nil).DialTLS(t.Context(), "tcp", "192.0.2.1:443")
+			_, err := newTLSDialer(stuck, &tls.Config{}, Upstream{}).DialTLS(t.Context(), "tcp", "192.0.2.1:443")
 			return err
 		}, tlsTime},
 		{"no answer to a client of ours", func(t *testing.T, stuck *eyeballs) error {
@@ -150,6 +151,10 @@ func TestConnectingTakesItsTime(t *testing.T) {
 			}
 			return err
 		}, clientTime},
+		{"no answer of a parent's proxy", silentParent("http", "https"), dialTime},
+		{"no handshake of a parent's proxy", silentParent("https", "https"), dialTime},
+		{"no answer of a SOCKS proxy", silentParent("socks5", "https"), dialTime},
+		{"no answer of a SOCKS proxy, without TLS", silentParent("socks5h", "http"), dialTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -167,6 +172,18 @@ func TestConnectingTakesItsTime(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// silentParent connects through a proxy that says nothing.
+func silentParent(kind, scheme string) func(*testing.T, *eyeballs) error {
+	return func(t *testing.T, stuck *eyeballs) error {
+		u := Upstream{Proxy: http.ProxyURL(&url.URL{Scheme: kind, Host: "192.0.2.1:3128", User: url.UserPassword("user", "password")})}
+		_, err := u.reach(t.Context(), stuck, scheme, "h.test:443")
+		if a := upstreamAnswer(err, "h.test"); a.Code != CodeUpstreamProxy {
+			t.Errorf("the child is told %+v", a)
+		}
+		return err
 	}
 }
 
@@ -189,7 +206,7 @@ func TestParkedConnectionExpires(t *testing.T) {
 			}
 			silent(s)
 		})
-		d := newTLSDialer(e, &tls.Config{RootCAs: roots}, nil)
+		d := newTLSDialer(e, &tls.Config{RootCAs: roots}, Upstream{})
 		d.ahead("192.0.2.1:443")
 		time.Sleep(parkTime - 1)
 		synctest.Wait()
@@ -210,7 +227,7 @@ func TestParkedConnectionsAreBounded(t *testing.T) {
 		var open atomic.Int32
 		e := newEyeballs(&net.Dialer{})
 		e.dial = piped(&open, silent)
-		d := newTLSDialer(e, &tls.Config{}, nil)
+		d := newTLSDialer(e, &tls.Config{}, Upstream{})
 		for i := range maxParked + 1 {
 			d.ahead(netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 443).String())
 		}

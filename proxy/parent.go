@@ -104,21 +104,67 @@ func hostsFile() func(host string) bool {
 	}
 }
 
+// parent is the parent's proxy for an address, nil for none. That proxy's own address has none.
+func (u Upstream) parent(scheme, address string) (*url.URL, error) {
+	if u.Proxy == nil {
+		return nil, nil
+	}
+	parent, err := u.Proxy(&http.Request{URL: &url.URL{Scheme: scheme, Host: address}})
+	if err != nil || parent == nil || proxyAddress(parent) == address {
+		return nil, err
+	}
+	return parent, nil
+}
+
+// absolute is the parent's proxy for a request that is sent to it in absolute form. To the
+// others there is a tunnel, see reach.
+func (u Upstream) absolute(r *http.Request) (*url.URL, error) {
+	if u.Proxy == nil || r.URL.Scheme != "http" {
+		return nil, nil
+	}
+	parent, err := u.Proxy(r)
+	if err != nil || parent == nil || isSOCKS(parent) {
+		return nil, err
+	}
+	return parent, nil
+}
+
+// reach connects to address within dialTime, through the parent's proxy where one tunnels.
+func (u Upstream) reach(ctx context.Context, d *eyeballs, scheme, address string) (net.Conn, error) {
+	parent, err := u.parent(scheme, address)
+	switch {
+	case err != nil:
+		return nil, err
+	case parent == nil, scheme == "http" && !isSOCKS(parent):
+		return d.DialContext(ctx, "tcp", address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return dialThrough(ctx, d, u.Roots, parent, address)
+}
+
+func isSOCKS(parent *url.URL) bool { return strings.HasPrefix(parent.Scheme, "socks5") }
+
+// proxyAddress is where the parent's proxy listens.
+func proxyAddress(parent *url.URL) string {
+	port := parent.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[parent.Scheme]
+	}
+	return net.JoinHostPort(parent.Hostname(), port)
+}
+
 // dialThrough opens a tunnel to address through the parent's proxy, whose certificate, if
 // it has one, is verified by roots.
 func dialThrough(ctx context.Context, d *eyeballs, roots *x509.CertPool, parent *url.URL, address string) (net.Conn, error) {
-	if parent.Scheme == "socks5" || parent.Scheme == "socks5h" {
+	if isSOCKS(parent) {
 		socks, err := proxy.FromURL(parent, d)
 		if err != nil {
 			return nil, err
 		}
 		return socks.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
 	}
-	port := parent.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[parent.Scheme]
-	}
-	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(parent.Hostname(), port))
+	c, err := d.DialContext(ctx, "tcp", proxyAddress(parent))
 	if err != nil {
 		return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 	}

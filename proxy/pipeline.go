@@ -36,6 +36,9 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request, t *tunnel, extend
 	if r.URL.Path == "" && r.URL.Opaque == "" {
 		r.URL.Path = "/" // of an absolute form; it is what will be sent
 	}
+	if hasBody(r) { // a server may pass an upgrade over (RFC 9110 7.8), and here they all do
+		delete(r.Header, "Upgrade")
+	}
 	path := r.URL.EscapedPath()
 	x := new(exchange)
 	c := &x.call

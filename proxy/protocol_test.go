@@ -160,6 +160,37 @@ func TestAnswerIsNotAddedTo(t *testing.T) {
 	}
 }
 
+// What says that it has no body is not given a length, for which clients of HTTP/2 would wait,
+// and nobody speaks in our name.
+func TestAnswerWithoutBody(t *testing.T) {
+	s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
+		b := bufio.NewReader(c)
+		for {
+			r, err := http.ReadRequest(b)
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, map[string]string{
+				"/head":    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\n",
+				"/none":    "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+				"/same":    "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nEtag: \"a\"\r\n\r\n",
+				"/trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-AgentVault, X-Other\r\nX-AgentVault: a\r\n\r\n0\r\nX-AgentVault: b\r\nX-Other: c\r\n\r\n",
+			}[r.URL.Path])
+		}
+	}})
+	for child := 1; child <= 2; child++ {
+		for _, tt := range []struct{ method, path, length string }{{"HEAD", "/head", "5"}, {"GET", "/none", ""}, {"GET", "/same", ""}, {"GET", "/trailer", ""}} {
+			resp, body := s.do(s.client(child), tt.method, s.upstream.URL+tt.path, nil)
+			if body != "" || resp.Header.Get("Content-Length") != tt.length {
+				t.Errorf("h%d %s: %q %v", child, tt.path, body, resp.Header)
+			}
+			if resp.Header[headerKey] != nil || resp.Trailer[headerKey] != nil || tt.path == "/trailer" && resp.Trailer.Get("X-Other") != "c" {
+				t.Errorf("h%d %s: %v, trailer %v", child, tt.path, resp.Header, resp.Trailer)
+			}
+		}
+	}
+}
+
 // gRPC is HTTP/2 from end to end, or nothing.
 func TestGRPC(t *testing.T) {
 	call := func(s *session) (*http.Response, string) {

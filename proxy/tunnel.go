@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -156,21 +154,11 @@ func (p *Proxy) splice(conn net.Conn, t *tunnel) {
 	c.ended()
 }
 
-// dialTunnel connects to a tunnel's host, through the parent's proxy where there is one.
+// dialTunnel connects to a tunnel's host.
 func (p *Proxy) dialTunnel(t *tunnel) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
 	defer cancel()
-	address := net.JoinHostPort(t.host, strconv.Itoa(t.port))
-	if p.config.Upstream.Proxy != nil {
-		parent, err := p.config.Upstream.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: address}})
-		if err != nil {
-			return nil, err
-		}
-		if parent != nil {
-			return dialThrough(ctx, p.dialer, p.config.Upstream.Roots, parent, address)
-		}
-	}
-	return p.dialer.DialContext(ctx, "tcp", address)
+	return p.config.Upstream.reach(ctx, p.dialer, "https", net.JoinHostPort(t.host, strconv.Itoa(t.port)))
 }
 
 // pipe copies both ways until both have ended and counts what it copied.

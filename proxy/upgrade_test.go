@@ -167,6 +167,22 @@ func TestUpgradeEnds(t *testing.T) {
 	}
 }
 
+// A request with a body is no upgrade: what follows its head would have two readers.
+func TestUpgradeWithBody(t *testing.T) {
+	s := start(t, options{noHTTP2: true, handler: func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %q %q", body, r.Header["Upgrade"], r.Header["Connection"])
+	}})
+	c := s.tls(s.host, "", "http/1.1")
+	resp, _ := s.request(c, "POST / HTTP/1.1\r\nHost: "+s.host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nbody")
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "body [] []" {
+		t.Errorf("%s %q %v", resp.Status, got, err)
+	}
+	if e := s.last(); e.Scheme != "https" {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // An echo in the server's frames is masked, however it was cut.
 func TestWebSocketEchoIsMasked(t *testing.T) {
 	s := start(t, options{protocol: "http/1.1", raw: switching("", "", func(_ *http.Request, c net.Conn, b *bufio.Reader) {

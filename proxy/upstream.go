@@ -140,23 +140,18 @@ func newTransports(u Upstream, present ...tls.Certificate) *transports {
 		protocols.SetUnencryptedHTTP2(len(offer) == 0)
 		config := &tls.Config{RootCAs: u.Roots, MinVersion: tls.VersionTLS12, NextProtos: offer, VerifyConnection: verify, Certificates: present,
 			ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-		d := newTLSDialer(base, config, u.Proxy)
+		d := newTLSDialer(base, config, u)
 		t.dialers = append(t.dialers, d)
 		return &http.Transport{
-			Proxy: u.Proxy,
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return base.DialContext(withClock(ctx), network, address)
-			},
+			Proxy:                  u.absolute,
+			DialContext:            d.DialPlain,
 			DialTLSContext:         d.DialTLS,
-			TLSClientConfig:        config.Clone(), // behind a parent's proxy
-			TLSHandshakeTimeout:    tlsTime,
 			MaxIdleConns:           keptInAll,
 			MaxIdleConnsPerHost:    keptPerHost,
 			IdleConnTimeout:        keptFor,
 			ExpectContinueTimeout:  continueTime,
 			MaxResponseHeaderBytes: maxResponseHead,
 			DisableCompression:     true, // what the child asked for is what it gets
-			OnProxyConnectResponse: parentResponse,
 			Protocols:              protocols,
 			WriteBufferSize:        ioBuffer,
 			ReadBufferSize:         ioBuffer,
@@ -291,13 +286,6 @@ type parentRefusal struct {
 }
 
 func (e *parentRefusal) Error() string { return fmt.Sprintf("proxy %s answered %s", e.proxy, e.status) }
-
-func parentResponse(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
-	if r.StatusCode == http.StatusOK {
-		return nil
-	}
-	return &parentRefusal{proxy: proxy.Host, status: r.Status}
-}
 
 func rootCause(err error) error {
 	var u *url.Error
