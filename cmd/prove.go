@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -59,6 +60,7 @@ fails.`,
 }
 
 func testServices(ctx context.Context, env Env, o testOptions) error {
+	began := time.Now()
 	if id := env.get("AGENTVAULT_SESSION"); id != "" {
 		return withHint(fmt.Errorf("this is inside session %s: an agent does not test the human's credentials", shortID(id)),
 			"run it from a terminal outside the session")
@@ -83,7 +85,7 @@ func testServices(ctx context.Context, env Env, o testOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReport(env, o, report); err != nil {
+	if err := writeReport(env, o, report, began); err != nil {
 		return err
 	}
 	switch {
@@ -248,7 +250,7 @@ func (l *live) exchanged(ctx context.Context, s config.CompiledService, secret k
 	return token
 }
 
-func writeReport(env Env, o testOptions, r *prove.Report) error {
+func writeReport(env Env, o testOptions, r *prove.Report, began time.Time) error {
 	if o.tap {
 		if err := r.TAP(env.Stdout); err != nil {
 			return err
@@ -261,7 +263,7 @@ func writeReport(env Env, o testOptions, r *prove.Report) error {
 	if err != nil {
 		return fmt.Errorf("--junit %s: %w", o.junit, unwrapPath(err))
 	}
-	if err := errors.Join(r.JUnit(f), f.Close()); err != nil {
+	if err := errors.Join(r.JUnit(f, began), f.Close()); err != nil {
 		return fmt.Errorf("--junit %s: %w", o.junit, unwrapPath(err))
 	}
 	return nil

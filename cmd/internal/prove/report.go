@@ -63,10 +63,11 @@ func (c Check) full() string {
 	return c.Test + ": " + c.Name
 }
 
-// TAP writes the report in version 14 of the Test Anything Protocol.
+// TAP writes the report in version 13 of the Test Anything Protocol: Perl's prove refuses a
+// later one, and nothing here needs it.
 func (r *Report) TAP(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "TAP version 14\n1..%d\n", len(r.Checks))
+	fmt.Fprintf(&b, "TAP version 13\n1..%d\n", len(r.Checks))
 	for i, c := range r.Checks {
 		word := "ok"
 		if c.Result == Failed {
@@ -98,68 +99,60 @@ func yamlText(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(event.Escape(s)) + `"`
 }
 
-// The elements of JUnit's format that continuous integration reads: a suite a service.
+// The elements of JUnit's format: a suite a service. There are several schemas of it; this
+// is valid by the one of Ant's task and by that of Jenkins, which is why an attribute stands
+// on one element and not on the next, and what a check found in the suite's output.
 type (
 	junitSuites struct {
-		XMLName  xml.Name      `xml:"testsuites"`
-		Name     string        `xml:"name,attr"`
-		Tests    int           `xml:"tests,attr"`
-		Failures int           `xml:"failures,attr"`
-		Skipped  int           `xml:"skipped,attr"`
-		Suites   []*junitSuite `xml:"testsuite"`
+		XMLName xml.Name      `xml:"testsuites"`
+		Suites  []*junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name     string      `xml:"name,attr"`
-		Tests    int         `xml:"tests,attr"`
-		Failures int         `xml:"failures,attr"`
-		Skipped  int         `xml:"skipped,attr"`
-		Time     string      `xml:"time,attr"`
-		Cases    []junitCase `xml:"testcase"`
-		took     time.Duration
+		Package    string      `xml:"package,attr"`
+		ID         int         `xml:"id,attr"`
+		Name       string      `xml:"name,attr"`
+		Timestamp  string      `xml:"timestamp,attr"` // UTC, and may not say so
+		Host       string      `xml:"hostname,attr"`
+		Tests      int         `xml:"tests,attr"`
+		Failures   int         `xml:"failures,attr"`
+		Errors     int         `xml:"errors,attr"` // none: what goes wrong fails a check
+		Skipped    int         `xml:"skipped,attr"`
+		Time       string      `xml:"time,attr"`
+		Properties struct{}    `xml:"properties"`
+		Cases      []junitCase `xml:"testcase"`
+		Output     string      `xml:"system-out"`
+		Complaints string      `xml:"system-err"`
+		took       time.Duration
 	}
 	junitCase struct {
 		Class   string        `xml:"classname,attr"`
 		Name    string        `xml:"name,attr"`
 		Time    string        `xml:"time,attr"`
-		Failure *junitMessage `xml:"failure"`
-		Skipped *junitMessage `xml:"skipped"`
-		Output  string        `xml:"system-out,omitempty"`
+		Failure *junitFailure `xml:"failure"`
+		Skipped *junitSkip    `xml:"skipped"`
 	}
-	junitMessage struct {
+	junitFailure struct {
 		Message string `xml:"message,attr"`
+		Type    string `xml:"type,attr"`
 		Text    string `xml:",chardata"`
+	}
+	junitSkip struct {
+		Message string `xml:"message,attr"`
 	}
 )
 
-// JUnit writes the report as XML, with times in seconds.
-func (r *Report) JUnit(w io.Writer) error {
-	all := junitSuites{Name: "agentvault test"}
+// JUnit writes the report of a run that began then as XML, with times in seconds.
+func (r *Report) JUnit(w io.Writer, began time.Time) error {
+	var all junitSuites
 	suites := map[string]*junitSuite{}
 	for _, c := range r.Checks {
 		s := suites[c.Service]
 		if s == nil {
-			s = &junitSuite{Name: c.Service}
+			s = &junitSuite{Package: "agentvault", ID: len(all.Suites), Name: c.Service, Timestamp: began.UTC().Format("2006-01-02T15:04:05"), Host: "localhost"}
 			suites[c.Service] = s
 			all.Suites = append(all.Suites, s)
 		}
-		one := junitCase{Class: "agentvault." + c.Service, Name: event.Escape(c.full()), Time: seconds(c.Took)}
-		switch message := event.Escape(c.Detail); c.Result {
-		case Failed:
-			one.Failure = &junitMessage{cmp.Or(message, "failed"), event.Escape(c.Hint)}
-			s.Failures++
-			all.Failures++
-		case Skipped:
-			one.Skipped = &junitMessage{Message: message}
-			s.Skipped++
-			all.Skipped++
-		default:
-			one.Output = message
-		}
-		s.Cases = append(s.Cases, one)
-		s.Tests++
-		all.Tests++
-		s.took += c.Took
-		s.Time = seconds(s.took)
+		s.add(c)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -171,6 +164,24 @@ func (r *Report) JUnit(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+func (s *junitSuite) add(c Check) {
+	one := junitCase{Class: "agentvault." + c.Service, Name: event.Escape(c.full()), Time: seconds(c.Took)}
+	switch message := event.Escape(c.Detail); {
+	case c.Result == Failed:
+		one.Failure = &junitFailure{cmp.Or(message, "failed"), "check", event.Escape(c.Hint)}
+		s.Failures++
+	case c.Result == Skipped:
+		one.Skipped = &junitSkip{message}
+		s.Skipped++
+	case message != "":
+		s.Output += one.Name + ": " + message + "\n"
+	}
+	s.Cases = append(s.Cases, one)
+	s.Tests++
+	s.took += c.Took
+	s.Time = seconds(s.took)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
