@@ -166,7 +166,8 @@ func TestTerminalIsPutBack(t *testing.T) {
 		{"agentvault gets SIGINT", "", "INT agentvault"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newAskScreen(t, tt.child+"\nsleep 600 &\necho $$ $PPID $! >pids.new; mv pids.new pids\necho the child runs; sleep 600\n")
+			// Short sleeps: dash forgets a SIGINT that comes while it forks, and waits for what it forked.
+			s := newAskScreen(t, tt.child+"\ntrap 'exit 130' INT\nsleep 600 &\necho $$ $PPID $! >pids.new; mv pids.new pids\necho the child runs; while :; do sleep 0.1; done\n")
 			s.keys("agentvault run -- ./agent", "Enter")
 			s.until("the child runs", "◆ 0 calls")
 			signal, target, _ := strings.Cut(tt.kill, " ")
