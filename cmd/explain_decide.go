@@ -107,7 +107,7 @@ func (e *explanation) refused() {
 	endpoint := compiled.Endpoints[e.match.Endpoint]
 	if e.match.Kind == rule.Denied {
 		e.row("denied", "by %q of service %s, %s", e.match.Rule, s.Name, rulePos(s, "deny", endpoint.Rule.Deny, e.match.Rule))
-		if i := slices.IndexFunc(endpoint.Rule.Deny, func(o rule.Op) bool { return o.String() == e.match.Rule }); endpoint.Rule.Deny[i].Operation != "" {
+		if i := slices.IndexFunc(endpoint.Rule.Deny, func(o rule.Op) bool { return o.String() == e.match.Rule }); endpoint.Rule.Deny[i].Operation != "" && !e.asked().Known {
 			e.row("why", "%s", e.match.Reason)
 		}
 		e.row("host", "%s", e.pattern(endpoint.Rule.Hosts))
