@@ -178,7 +178,7 @@ func (x *exchange) run(w http.ResponseWriter, out *http.Request) {
 	x.call.event.Status = resp.StatusCode
 	x.keepResponse(resp.Header)
 	if x.extended != nil && resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		x.abort("the server did not switch protocols, and a 2xx would tell the client that it had")
+		x.abort(w, "the server did not switch protocols, and a 2xx would tell the client that it had")
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(w, resp)

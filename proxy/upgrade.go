@@ -25,13 +25,13 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *http.Response) {
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	switch {
 	case !ok, !isUpgrade(x.in.Header), !strings.EqualFold(resp.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")):
-		x.abort("the server switched to a protocol that was not asked for")
+		x.abort(w, "the server switched to a protocol that was not asked for")
 	case x.injected && !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket"):
-		x.abort("a call with a credential was switched to a protocol that cannot be searched")
+		x.abort(w, "a call with a credential was switched to a protocol that cannot be searched")
 	case x.plainFrames() && resp.Header["Sec-Websocket-Extensions"] != nil:
-		x.abort("the server uses a WebSocket extension that was not asked for, and its frames could not be searched")
+		x.abort(w, "the server uses a WebSocket extension that was not asked for, and its frames could not be searched")
 	case x.extended != nil && !x.extended.accepted(resp.Header):
-		x.abort("the server's answer does not belong to the WebSocket key that it was sent (RFC 6455 4.2.2)")
+		x.abort(w, "the server's answer does not belong to the WebSocket key that it was sent (RFC 6455 4.2.2)")
 	}
 	s := &switched{upstream: upstream, told: x.progress}
 	if strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") && resp.Header["Sec-Websocket-Extensions"] == nil {
@@ -56,7 +56,7 @@ func (x *exchange) upgrade(w http.ResponseWriter, resp *http.Response) {
 func (x *exchange) hijack(w http.ResponseWriter, resp *http.Response) (io.ReadWriteCloser, error) {
 	conn, buffer, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		x.abort(err.Error())
+		x.abort(w, err.Error())
 	}
 	if !x.proxy.track(conn) {
 		_ = conn.Close()
@@ -94,9 +94,10 @@ func (h *hijacked) Close() error {
 
 // abort ends a call whose upgrade cannot be served. The socket is closed: a 4xx is fatal
 // to some clients, where a closed connection makes them fall back.
-func (x *exchange) abort(why string) {
+func (x *exchange) abort(w http.ResponseWriter, why string) {
 	x.call.event.Verdict, x.call.event.Code, x.call.event.Reason = event.Failed, CodeUpstream, why
 	x.call.ended()
+	x.body.stop(w, x.in, 0)
 	panic(http.ErrAbortHandler)
 }
 

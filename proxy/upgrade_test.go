@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"agentvault/proxy/event"
 	"agentvault/proxy/scrub"
@@ -141,9 +142,10 @@ func TestUpgradeEnds(t *testing.T) {
 		}
 	})
 	for name, answer := range map[string]string{
-		"never asked for": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-		"other protocol":  "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n",
-		"an extension":    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+		"never asked for":       "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"while the child sends": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"other protocol":        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n",
+		"an extension":          "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, options{protocol: "http/1.1", raw: func(c net.Conn) {
@@ -153,12 +155,17 @@ func TestUpgradeEnds(t *testing.T) {
 			}})
 			c := s.tls(s.host, "", "http/1.1")
 			head := "GET / HTTP/1.1\r\nHost: " + s.host + "\r\n"
-			if name != "never asked for" {
+			switch name {
+			case "never asked for":
+			case "while the child sends":
+				head = "POST / HTTP/1.1\r\nHost: " + s.host + "\r\nContent-Length: 10\r\n"
+			default:
 				head += "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 			}
 			_, _ = io.WriteString(c, head+"\r\n")
-			if n, err := c.Read(make([]byte, 1)); err == nil {
-				t.Errorf("got %d bytes", n)
+			_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+			if n, err := c.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+				t.Errorf("got %d bytes, %v", n, err)
 			}
 			if e := s.last(); e.Verdict != event.Failed {
 				t.Errorf("event %+v", e)
