@@ -16,7 +16,7 @@ type Kind string
 const (
 	Call      Kind = "call"      // requests that the proxy saw
 	Tunnel    Kind = "tunnel"    // connections that it was told not to look into
-	Handshake Kind = "handshake" // connections whose client refused the session's certificate, or spoke no TLS
+	Handshake Kind = "handshake" // connections without a call: the client refused the session's certificate or spoke no TLS, or the host of a tunnel was not reached
 	Direct    Kind = "direct"    // connections that went around the proxy
 )
 

@@ -116,7 +116,7 @@ func (p *printer) sections() {
 			}
 			return e.Failed
 		}},
-		{"host", "refused the session's certificate, or spoke no TLS", connections(discover.Handshake)},
+		{"host", "without a call: certificate refused, no TLS, or out of reach", connections(discover.Handshake)},
 		{"place", "reached around the proxy", connections(discover.Direct)},
 	} {
 		p.section(s)
