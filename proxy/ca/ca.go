@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,6 @@ type Authority struct {
 	pem     []byte
 	key     *ecdsa.PrivateKey
 	leafKey *ecdsa.PrivateKey
-	form    *form // of the leaves
 
 	mu     sync.Mutex
 	leaves map[string]*list.Element // of *leaf
@@ -92,12 +92,8 @@ func New(session string, now func() time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session CA: %w", err)
 	}
-	form, err := newForm(cert, &leafKey.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("session CA: %w", err)
-	}
 	return &Authority{
-		now: now, cert: cert, key: key, leafKey: leafKey, form: form,
+		now: now, cert: cert, key: key, leafKey: leafKey,
 		pem:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		leaves: make(map[string]*list.Element), recent: list.New(),
 	}, nil
@@ -145,6 +141,39 @@ func (a *Authority) entry(host string) *leaf {
 		delete(a.leaves, last.Value.(*leaf).host)
 	}
 	return l
+}
+
+func (a *Authority) mint(host string) (*tls.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber:          serial(),
+		Subject:               pkix.Name{Organization: []string{"agentvault"}},
+		NotBefore:             a.now().Add(-skew),
+		NotAfter:              a.now().Add(leafLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		// Python 3.13 verifies with VERIFY_X509_STRICT and refuses a leaf without key
+		// identifiers; x509 adds the authority's from the parent.
+		SubjectKeyId: keyID(&a.leafKey.PublicKey),
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		template.IPAddresses = append(template.IPAddresses, ip.WithZone("").AsSlice())
+	} else {
+		template.DNSNames = []string{host}
+	}
+	// A common name is at most 64 characters long (RFC 5280, ub-common-name).
+	if len(host) <= 64 {
+		template.Subject.CommonName = host
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &a.leafKey.PublicKey, a.key)
+	if err != nil {
+		return nil, fmt.Errorf("leaf for %q: %w", host, err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("leaf for %q: %w", host, err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: a.leafKey, Leaf: parsed}, nil
 }
 
 func serial() *big.Int {

@@ -1,13 +1,8 @@
 package ca
 
 import (
-	"bytes"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"net"
-	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -41,63 +36,6 @@ func TestLeafVerifies(t *testing.T) {
 				t.Error("leaf is valid for another host")
 			}
 		})
-	}
-}
-
-// What is signed is byte for byte what the standard library would have signed.
-func TestLeafIsWhatX509Makes(t *testing.T) {
-	for _, now := range []time.Time{time.Now(), time.Date(2049, 12, 31, 20, 0, 0, 0, time.FixedZone("", 3600)), time.Date(2051, 1, 1, 0, 0, 0, 999, time.UTC)} {
-		a, err := New("t", func() time.Time { return now })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, host := range []string{"api.example.test", "with_underscore.example.test", "single", "xn--bcher-kva.test", strings.Repeat("a", 60) + ".test", strings.Repeat("a.", 120) + "test",
-			"127.0.0.1", "::1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0"} {
-			leaf, err := a.mint(host)
-			if err != nil {
-				t.Fatal(err)
-			}
-			template := &x509.Certificate{
-				SerialNumber: leaf.Leaf.SerialNumber, Subject: pkix.Name{Organization: []string{"agentvault"}},
-				NotBefore: now.Add(-skew), NotAfter: now.Add(leafLife),
-				KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-				BasicConstraintsValid: true, SubjectKeyId: keyID(&a.leafKey.PublicKey),
-			}
-			if ip, err := netip.ParseAddr(host); err == nil {
-				template.IPAddresses = []net.IP{ip.WithZone("").AsSlice()}
-			} else {
-				template.DNSNames = []string{host}
-			}
-			if len(host) <= 64 {
-				template.Subject.CommonName = host
-			}
-			der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &a.leafKey.PublicKey, a.key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := x509.ParseCertificate(der)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(leaf.Leaf.RawTBSCertificate, want.RawTBSCertificate) || leaf.Leaf.SignatureAlgorithm != want.SignatureAlgorithm {
-				t.Errorf("%s at %s:\ngot  %x\nwant %x", host, now, leaf.Leaf.RawTBSCertificate, want.RawTBSCertificate)
-			}
-			if err := leaf.Leaf.CheckSignatureFrom(a.cert); err != nil {
-				t.Errorf("%s: %v", host, err)
-			}
-		}
-	}
-}
-
-func TestNoLeaf(t *testing.T) {
-	a, err := New("t", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, host := range []string{"", "bücher.test", "\xff.test"} {
-		if _, err := a.Leaf(host); err == nil {
-			t.Errorf("%q has a leaf", host)
-		}
 	}
 }
 
